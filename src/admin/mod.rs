@@ -1,0 +1,1 @@
+//! HTTP on the control thread: health and stats, from copies.

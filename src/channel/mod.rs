@@ -1,0 +1,1 @@
+//! One peer's TCF channel as a state machine: Hello, waiting, closing.

@@ -1,0 +1,1 @@
+//! The verbs of the weir program: arguments, output, exit codes.

@@ -1,0 +1,1 @@
+//! A blocking TCF client for the tools and the tests.

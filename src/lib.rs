@@ -1,0 +1,33 @@
+//! Weir is a stream relay: agents write byte streams into it, many hosts read them, over TCF.
+//!
+//! Data flows one way down and comes back as values:
+//!
+//! ```text
+//!  socket bytes                                                        socket bytes
+//!      |                                                                    ^
+//!   net/ ....... sockets, readiness, reading and writing ................. net/
+//!   wire/ ...... frames and messages decoded ............. encoded ....... wire/
+//!   channel/ ... Hello, waiting, closing ................................. channel/
+//!   service/ ... arguments -> Command          Reply, Event -> message ... service/
+//!                        \                        ^
+//!   stream/ ............ the core: append, read, park, trim (no I/O, no clock)
+//! ```
+//!
+//! `worker` carries values between these rooms and decides nothing about streams; `server` starts and
+//! stops the whole; `admin` answers HTTP from copies; `client` and `cli` are the tools.
+//! `docs/ARCHITECTURE.md` has the map and the invariants.
+
+pub mod admin;
+pub mod channel;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod id;
+pub mod net;
+pub mod server;
+pub mod service;
+pub mod stats;
+pub mod stream;
+pub mod time;
+pub mod wire;
+pub mod worker;

@@ -1,0 +1,1 @@
+//! Sockets: listening, reading, writing, options. Knows bytes, not TCF.

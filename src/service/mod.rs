@@ -1,0 +1,1 @@
+//! TCF services: arguments into commands, replies and events into messages.

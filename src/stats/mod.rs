@@ -1,0 +1,1 @@
+//! What is counted, by name; reading is always a copy.

@@ -1,0 +1,30 @@
+//! The core: streams, readers, parked commands, and what happens to them.
+//!
+//! An [`Engine`] is one worker's share of the core. It is a deterministic state machine: commands,
+//! messages of other engines and the time come in; effects, messages and a next deadline come out.
+//! It never sees a socket, a clock, a thread or a log.
+//!
+//! A stream lives on its *home* engine (`home`), which owns its bytes (`log`), its parked writes
+//! (`park`) and its end. Readers (`readers`) live where their channel lives; an engine with readers of
+//! a stream that has its home elsewhere keeps a *view* of it (`view`).
+
+mod chunks;
+mod command;
+mod effect;
+mod engine;
+mod limits;
+mod log;
+mod message;
+mod options;
+mod refusal;
+mod report;
+
+pub use chunks::Chunks;
+pub use command::{Command, Flow, Payload};
+pub use effect::{Effect, Reply};
+pub use engine::Engine;
+pub use limits::Limits;
+pub use message::Message;
+pub use options::{AttachOptions, Direction, From, Properties, StallTimeout};
+pub use refusal::Refusal;
+pub use report::{EngineReport, ReaderReport, StreamReport};

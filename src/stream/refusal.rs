@@ -1,0 +1,37 @@
+//! Why a request cannot be served. The channel lives on.
+
+use crate::id::StreamId;
+
+/// A request that cannot be served. `service::error_code` maps each to its TCF code; the text here is
+/// what the peer's user reads, so it carries no braces and no quotes that `MessageFormat` would take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A command on a stream that the channel is not connected to (code 1).
+    #[error("No such stream: {0}")]
+    NotConnected(StreamId),
+    /// `connect`, `attach`, `adopt` or `dispose` of a stream that does not exist, or an unknown
+    /// subscription (code 16).
+    #[error("Invalid context: {0}")]
+    UnknownContext(String),
+    /// `adopt` with a wrong key (code 16).
+    #[error("Invalid context: the key does not open stream {0}")]
+    WrongKey(StreamId),
+    /// A second subscription to one type (code 1).
+    #[error("Already subscribed")]
+    AlreadySubscribed,
+    /// A read or a write against the stream's direction (code 23).
+    #[error("Unsupported command: {0}")]
+    WrongDirection(&'static str),
+    /// A write after the end (code 9).
+    #[error("End of file")]
+    EndOfFile,
+    /// The command was pending when its stream or channel went away (code 6).
+    #[error("Command canceled")]
+    Cancelled,
+    /// A value out of range (code 20).
+    #[error("Invalid number: {0}")]
+    InvalidValue(String),
+    /// A named bound is reached (code 4).
+    #[error("Buffer overflow: {0}")]
+    Limit(String),
+}

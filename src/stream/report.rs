@@ -1,0 +1,85 @@
+//! Copies of the core's numbers, for `list`, `/stats` and tests.
+
+use std::sync::Arc;
+
+use crate::id::{ChannelId, Offset, StreamId};
+use crate::stream::{Direction, StallTimeout};
+
+/// One stream, seen from its home.
+#[derive(Clone, Debug)]
+pub struct StreamReport {
+    /// Which stream.
+    pub id: StreamId,
+    /// Its type.
+    pub stream_type: Arc<str>,
+    /// The context it belongs to.
+    pub context: Option<Arc<str>>,
+    /// A name for people.
+    pub name: Option<Arc<str>>,
+    /// Who writes and who reads.
+    pub direction: Direction,
+    /// The most bytes kept.
+    pub buffer_bytes: u64,
+    /// Bytes kept after everyone has read them.
+    pub history_bytes: u64,
+    /// How long the full stream waits for a reader that does not read.
+    pub stall_timeout: StallTimeout,
+    /// The oldest byte kept.
+    pub start: Offset,
+    /// The next byte to be written.
+    pub end: Offset,
+    /// Whether the end of stream has been set.
+    pub eos: bool,
+    /// Whether the end came because the writer broke off.
+    pub cut_off: bool,
+    /// Readers on all workers.
+    pub readers: u64,
+    /// Writes that wait for space.
+    pub parked_writes: u64,
+    /// Bytes of those writes.
+    pub parked_bytes: u64,
+    /// Peer address of the creator; `None` where it is gone or was the broker.
+    pub owner: Option<Arc<str>>,
+    /// Nanoseconds on the broker's clock, to sort by age.
+    pub created_at: crate::time::Instant,
+}
+
+/// One reader, seen from its channel's worker.
+#[derive(Clone, Debug)]
+pub struct ReaderReport {
+    /// Which stream.
+    pub stream: StreamId,
+    /// Whose.
+    pub channel: ChannelId,
+    /// The peer's address.
+    pub peer: Arc<str>,
+    /// Where its accounting started. `start + delivered + lost = position`, always.
+    pub start: Offset,
+    /// The next byte it will get.
+    pub position: Offset,
+    /// The stream's end as this worker knows it.
+    pub end: Offset,
+    /// Bytes handed out.
+    pub delivered: u64,
+    /// Bytes skipped because they were gone.
+    pub lost: u64,
+    /// Reads that wait for bytes.
+    pub pending_reads: u64,
+    /// Whether the reader has stalled past its timeout and no longer holds the buffer.
+    pub lagging: bool,
+}
+
+/// What one engine has.
+#[derive(Clone, Debug, Default)]
+pub struct EngineReport {
+    /// Streams at home here.
+    pub streams: Vec<StreamReport>,
+    /// Readers of channels here.
+    pub readers: Vec<ReaderReport>,
+    /// Bytes accepted into streams at home here, ever.
+    pub accepted_bytes: u64,
+    /// Bytes handed to readers here, ever.
+    pub delivered_bytes: u64,
+    /// Bytes lost to readers here, ever.
+    pub lost_bytes: u64,
+}
