@@ -3,3 +3,4 @@
 
 mod cluster;
 mod core;
+mod promises;
