@@ -288,6 +288,94 @@ fn commands_before_an_end_are_answered() {
 }
 
 #[test]
+fn large_blocks_are_received_where_they_will_stay() {
+    let mut broker = Broker::new(1, &Limits::default());
+    let agent = broker.greet(0);
+    broker.send(agent, "C|1|StreamBroker|create|\"Log\"|{}|");
+    broker.take(agent);
+    let id = broker.peers[agent].id;
+    let mut bytes = b"C\x002\0Streams\0write\0\"VS0\"\x008000\0(8000)\x03\x03\xc0\x3e".to_vec();
+    bytes.extend([7; 1000]);
+    let mut input = bytes.as_slice();
+    let shard = &mut broker.shards[0];
+    assert!(shard.direct(id).is_none());
+    shard.receive(broker.now, id, &mut input);
+    assert!(input.is_empty());
+    let mut missing = 7000;
+    while let Some(block) = shard.direct(id) {
+        let count = block.len().min(3000);
+        assert!(count > 0 && count <= missing);
+        block[..count].fill(7);
+        shard.filled(broker.now, id, count);
+        missing -= count;
+    }
+    assert_eq!(missing, 0);
+    broker.arrive(agent, b"\0\x03\x01");
+    broker.run();
+    assert_eq!(broker.take(agent), "R|2||<eom>\n");
+    let report = broker.shards[0].report();
+    assert_eq!(report.engine.accepted_bytes, 8000);
+    let hello_and_create =
+        message(HELLO).len() + message("C|1|StreamBroker|create|\"Log\"|{}|").len();
+    let expected = hello_and_create + bytes.len() + 7000 + 3;
+    assert_eq!(report.channels[0].received_bytes, expected as u64);
+}
+
+/// Makes a stream with some bytes in it, for `count` reads of 100 bytes.
+fn stream_with_bytes(broker: &mut Broker, agent: usize, count: usize) {
+    broker.send(agent, "C|1|StreamBroker|create|\"Log\"|{}|");
+    let data = "a".repeat(100 * count);
+    broker
+        .send(agent, &format!("C|2|Streams|write|\"VS0\"|{}|({}){data}|", data.len(), data.len()));
+    assert_eq!(broker.take(agent), "R|1||\"VS0\"|<eom>\nR|2||<eom>\n");
+}
+
+#[test]
+fn reads_before_an_end_get_what_is_there_in_as_many_turns_as_it_takes() {
+    let mut limits =
+        Limits { unsent_bytes_pause: 400, unsent_bytes_resume: 100, ..Limits::default() };
+    limits.stream.served_bytes_per_turn = 250;
+    let mut broker = Broker::new(1, &limits);
+    let (agent, host) = (broker.greet(0), broker.greet(0));
+    stream_with_bytes(&mut broker, agent, 20);
+    broker.peers[host].reads = false;
+    broker.arrive(host, &message("C|c|Streams|connect|\"VS0\"|"));
+    for token in 0..21 {
+        broker.arrive(host, &message(&format!("C|{token}|Streams|read|\"VS0\"|100|")));
+    }
+    broker.arrive(host, b"\x03\x02\x03\x01");
+    broker.run();
+    assert!(!broker.peers[host].is_closed, "it has not got its answers");
+    broker.peers[host].reads = true;
+    let Broker { shards, peers, now } = &mut broker;
+    peers[host].flush(&mut shards[0], *now);
+    broker.run();
+    let replies = broker.take(host);
+    assert_eq!(replies.matches("||0|false|<eom>").count(), 20, "{replies}");
+    assert!(replies.contains("R|20|null|{\"Code\":6,"), "{replies}");
+    assert!(replies.ends_with("|0|true|<eom>\n<eos>|<eom>\n"), "{replies}");
+}
+
+#[test]
+fn drain_waits_for_no_peer_that_does_not_read() {
+    let limits = Limits { unsent_bytes_pause: 400, ..Limits::default() };
+    let mut broker = Broker::new(1, &limits);
+    let (agent, host) = (broker.greet(0), broker.greet(0));
+    stream_with_bytes(&mut broker, agent, 20);
+    broker.peers[host].reads = false;
+    broker.send(host, "C|c|Streams|connect|\"VS0\"|");
+    for token in 0..20 {
+        broker.send(host, &format!("C|{token}|Streams|read|\"VS0\"|100|"));
+    }
+    broker.arrive(host, b"\x03\x02\x03\x01");
+    broker.run();
+    assert!(!broker.peers[host].is_closed);
+    broker.shards[0].drain(broker.now);
+    broker.run();
+    assert!(broker.peers[host].is_closed);
+}
+
+#[test]
 fn a_peer_that_does_not_read_is_paused_and_goes_on_when_it_reads() {
     let limits = Limits { unsent_bytes_pause: 1000, unsent_bytes_resume: 100, ..Limits::default() };
     let mut broker = Broker::new(1, &limits);
