@@ -128,7 +128,7 @@ impl Model {
                 if position_of(cluster, channel, stream).is_some() {
                     self.disposed.remove(&(channel, stream));
                 }
-                let known = self.readers.get(&(channel, stream)).is_some();
+                let known = self.readers.contains_key(&(channel, stream));
                 let place = position_of(cluster, channel, stream);
                 if let (false, Some(place)) = (known, place) {
                     let reader = ModelReader { cursor: Some(place), ..ModelReader::default() };
