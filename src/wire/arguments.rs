@@ -244,3 +244,6 @@ impl Binary<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,7 +53,7 @@ pub(crate) fn decode(text: &[u8]) -> Result<Vec<u8>, Stop> {
 
 /// Appends what `run` stands for to `decoded`, whose capacity stays exact where there is one run.
 fn decode_run(run: &[u8], decoded: &mut Vec<u8>) -> bool {
-    if run.len() % 4 != 0 {
+    if !run.len().is_multiple_of(4) {
         return false;
     }
     let padding = run.iter().rev().take(2).take_while(|byte| **byte == b'=').count();

@@ -85,3 +85,61 @@ impl ErrorReport {
         Some(text.unwrap_or_else(|| format!("TCF Error {code}")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn describe(value: Value) -> Option<String> {
+        ErrorReport::describe(&value)
+    }
+
+    #[test]
+    fn reports_are_worded_as_in_the_reference() {
+        let cases = [
+            (json!({"Code": 1}), "Unspecified failure"),
+            (json!({"Code": 9, "Time": 1}), "End of file"),
+            (
+                json!({"Code": 16, "Format": "Invalid {0} at {1,number,integer}", "Params": ["ctx", 12]}),
+                "Invalid ctx at 12",
+            ),
+            (
+                json!({
+                    "Code": 1, "Time": 1_600_000_000_000_u64, "Severity": 1, "Service": "Foo", "Format": "top",
+                    "CausedBy": {"Code": 2, "Format": "inner"}, "AltCode": 2, "AltOrg": "Linux"
+                }),
+                "top",
+            ),
+            (json!({"Code": 66000, "Format": "{0,number,percent}", "Params": [0.5]}), "50%"),
+            (json!({"Code": 1, "Format": "it''s '{'q'}'", "Params": []}), "it's {q}"),
+            (json!({"Code": 1, "AltOrg": "Linux", "AltCode": 111}), "Linux Error 111"),
+            (json!({"Code": 70000, "AltOrg": "POSIX", "AltCode": 2}), "POSIX Error 2"),
+            (json!({"Code": 16, "AltOrg": "Linux", "AltCode": 111}), "Invalid context"),
+            (json!({"Code": 70000}), "TCF Error 70000"),
+            (json!({"Code": -3}), "TCF Error -3"),
+        ];
+        for (report, text) in cases {
+            assert_eq!(describe(report).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn success_is_nothing_to_read() {
+        for value in [json!(null), json!({}), json!({"Code": 0, "Format": "zero"})] {
+            assert_eq!(describe(value), None);
+        }
+    }
+
+    #[test]
+    fn standard_texts_go_by_their_codes() {
+        assert_eq!(ErrorReport::standard_text(1), Some("Unspecified failure"));
+        assert_eq!(ErrorReport::standard_text(9), Some("End of file"));
+        assert_eq!(ErrorReport::standard_text(16), Some("Invalid context"));
+        assert_eq!(ErrorReport::standard_text(23), Some("Unsupported command"));
+        assert_eq!(ErrorReport::standard_text(29), Some("Invalid address of containing object"));
+        assert_eq!(ErrorReport::standard_text(30), None);
+        assert_eq!(ErrorReport::standard_text(-1), None);
+    }
+}

@@ -409,6 +409,7 @@ mod tests {
             let mut small = text[10..size].to_vec();
             small.extend([3, 3, 10]);
             small.extend_from_slice(&[3; 10]);
+            small.extend([3, 1]);
             for input in [text, block, mixed, escaped, small] {
                 for part in [1, 10_000] {
                     match decode(&input, part) {
