@@ -35,10 +35,15 @@ pub(crate) struct Stop {
 /// Decodes `text`, what stands between the quotes.
 pub(crate) fn decode(text: &[u8]) -> Result<Vec<u8>, Stop> {
     let mut decoded = Vec::new();
+    // Nearly always all is one run. Only where it is not is the padding looked for.
+    if decode_run(text, &mut decoded) {
+        return Ok(decoded);
+    }
+    decoded.clear();
     let mut position = 0;
     while position < text.len() {
         let rest = &text[position..];
-        // One run goes to the end of the group that has its padding, nearly always the last.
+        // One run goes to the end of the group that has its padding.
         let run = match memchr(b'=', rest) {
             Some(at) => &rest[..(at | 3).saturating_add(1).min(rest.len())],
             None => rest,

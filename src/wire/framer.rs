@@ -71,6 +71,12 @@ enum State {
     Ended,
 }
 
+/// What an escape sequence ends.
+enum Mark {
+    Message,
+    Stream,
+}
+
 /// A block under way that gets its own memory.
 #[derive(Debug)]
 struct LargeBlock {
@@ -132,23 +138,13 @@ impl Framer {
                 }
                 State::Escape => {
                     let Some(&byte) = input.split_off_first() else { return Ok(None) };
-                    self.state = State::Text;
-                    match byte {
-                        ESCAPED_ESC => self.take_text(&[ESC])?,
-                        EOM => {
-                            self.handed_out = true;
+                    match self.escape(byte)? {
+                        None => {}
+                        Some(Mark::Message) => {
                             let body = Body::new(&self.body, &self.blocks);
                             return Ok(Some(Frame::Message(body)));
                         }
-                        EOS => {
-                            self.end();
-                            return Ok(Some(Frame::EndOfStream));
-                        }
-                        BIN => self.state = State::Length { value: 0, bytes: 0 },
-                        _ => {
-                            self.end();
-                            return Err(WireError::Protocol(format!("Escape sequence 3, {byte}")));
-                        }
+                        Some(Mark::Stream) => return Ok(Some(Frame::EndOfStream)),
                     }
                 }
                 State::Length { value, bytes } => {
@@ -219,6 +215,28 @@ impl Framer {
 
     fn is_at_start(&self) -> bool {
         self.body.is_empty() && self.blocks.is_empty()
+    }
+
+    /// Takes the byte behind an ESC, and says what it ends.
+    fn escape(&mut self, byte: u8) -> Result<Option<Mark>, WireError> {
+        self.state = State::Text;
+        match byte {
+            ESCAPED_ESC => self.take_text(&[ESC])?,
+            BIN => self.state = State::Length { value: 0, bytes: 0 },
+            EOM => {
+                self.handed_out = true;
+                return Ok(Some(Mark::Message));
+            }
+            EOS => {
+                self.end();
+                return Ok(Some(Mark::Stream));
+            }
+            _ => {
+                self.end();
+                return Err(WireError::Protocol(format!("Escape sequence 3, {byte}")));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes in text without an ESC to its end, and gives memory back if no message is under way.

@@ -208,19 +208,25 @@ fn write<'a>(writer: MessageWriter<'a>, argument: &Argument) -> MessageWriter<'a
 
 fn assert_reads(arguments: &mut Arguments<'_>, argument: &Argument) {
     match argument {
-        Argument::String(text) => assert_eq!(arguments.required_string().unwrap(), text.as_str()),
-        Argument::Integer(number) => assert_eq!(arguments.integer().unwrap(), *number),
-        Argument::Boolean(value) => assert_eq!(arguments.boolean().unwrap(), *value),
-        Argument::Null => assert_eq!(arguments.optional_string().unwrap(), None),
-        Argument::Json(value) => assert_eq!(arguments.json().unwrap(), *value),
-        Argument::Success => assert_eq!(arguments.json().unwrap(), Value::Null),
+        Argument::String(text) => {
+            assert_eq!(arguments.required_string().expect("what was written"), text.as_str())
+        }
+        Argument::Integer(number) => {
+            assert_eq!(arguments.integer().expect("what was written"), *number)
+        }
+        Argument::Boolean(value) => {
+            assert_eq!(arguments.boolean().expect("what was written"), *value)
+        }
+        Argument::Null => assert_eq!(arguments.optional_string().expect("what was written"), None),
+        Argument::Json(value) => assert_eq!(arguments.json().expect("what was written"), *value),
+        Argument::Success => assert_eq!(arguments.json().expect("what was written"), Value::Null),
         Argument::Error(code, text) => {
-            let report = arguments.object().unwrap();
+            let report = arguments.object().expect("what was written");
             assert_eq!(report["Code"], *code);
             assert_eq!(report["Format"], text.as_str());
         }
         Argument::Binary(pieces) => {
-            let data = arguments.binary().unwrap();
+            let data = arguments.binary().expect("what was written");
             assert_eq!(data.as_slice(), pieces.concat());
         }
     }
@@ -250,7 +256,7 @@ proptest! {
         let mut expected = expected.into_iter();
         let ended = deliver(&output.to_vec(), &delivery, |body| {
             let (token, name, arguments) = expected.next().expect("no more than was written");
-            let (header, mut reader) = body.open(&limits).unwrap();
+            let (header, mut reader) = body.open(&limits).expect("a sound header");
             let expected_header = Header::Command {
                 token: token.into(),
                 service: b"Streams".into(),
@@ -260,7 +266,7 @@ proptest! {
             for argument in &arguments {
                 assert_reads(&mut reader, argument);
             }
-            reader.end().unwrap();
+            reader.end().expect("no more than was written");
         });
         prop_assert_eq!(ended, Ok(false));
         prop_assert!(expected.next().is_none());
