@@ -25,7 +25,7 @@ pub struct Arguments<'a> {
 /// Binary data in any of its three forms: `"base64"`, `(N)raw`, `null`.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Binary<'a> {
-    /// Lies in the receive buffer.
+    /// Lies in the receive buffer, or is a small part of a large block.
     Borrowed(&'a [u8]),
     /// Has its own memory.
     Owned(Bytes),

@@ -206,6 +206,18 @@ fn binary_data_has_three_forms() {
 }
 
 #[test]
+fn a_write_in_one_piece_is_read_where_it_lies() {
+    let limits = Limits::default();
+    let text = b"C\x001\0Streams\0write\0\"VS\xc3\xa9\"\x003\0(3)abc\0";
+    let (_, mut arguments) = Body::new(text, &[]).open(&limits).unwrap();
+    assert!(matches!(arguments.string().unwrap(), Cow::Borrowed("VS\u{e9}")));
+    assert_eq!(arguments.integer().unwrap(), 3);
+    assert_eq!(arguments.binary().unwrap(), Binary::Borrowed(b"abc"));
+    assert!(arguments.is_empty());
+    arguments.end().unwrap();
+}
+
+#[test]
 fn raw_data_that_fills_its_block_is_not_copied() {
     let limits = Limits::default();
     let block = Bytes::from([b"(5000)".as_slice(), &[7; 5000], b"\0(1)x\0"].concat());
