@@ -32,7 +32,8 @@ fn writes(size: usize, zero_copy: bool) -> (Vec<u8>, usize) {
     (output.to_vec(), count * size)
 }
 
-/// Decodes everything as a worker does: the socket's bytes into one buffer, or straight into a block.
+/// Decodes everything as a worker does: the socket's bytes into one buffer, or straight into a
+/// block.
 fn decode(wire: &[u8], limits: &Limits) -> usize {
     let mut framer = Framer::new(limits.clone());
     let mut bytes = 0;

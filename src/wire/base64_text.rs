@@ -1,5 +1,5 @@
-//! Base64 as TCF peers read and write it: the standard alphabet with padding. Several padded runs may
-//! stand behind each other.
+//! Base64 as TCF peers read and write it: the standard alphabet with padding. Several padded runs
+//! may stand behind each other.
 
 use std::sync::LazyLock;
 
@@ -98,8 +98,8 @@ pub(crate) fn encoded_len(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 
-/// Encodes the pieces as if they were one into `out`, which has exactly the length for it. Up to two
-/// bytes are carried from a piece to the next, nothing else is copied.
+/// Encodes the pieces as if they were one into `out`, which has exactly the length for it. Up to
+/// two bytes are carried from a piece to the next, nothing else is copied.
 pub(crate) fn encode(pieces: &[Bytes], mut out: &mut [u8]) {
     let mut carry = [0; 3];
     let mut carried = 0;

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::wire::message_format;
 
-/// An error report (TCF specification, "Error Reports"). Written as `Code`, `Time`, `Format`; the text is
-/// a finished sentence without placeholders, because clients disagree about those.
+/// An error report (TCF specification, "Error Reports"). Written as `Code`, `Time`, `Format`; the
+/// text is a finished sentence without placeholders, because clients disagree about those.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorReport {
     /// The TCF code.
@@ -54,14 +54,15 @@ const STANDARD_TEXTS: [&str; 30] = [
 const OTHER: i64 = 1;
 
 impl ErrorReport {
-    /// The standard text of a TCF code ("End of file" for 9), or `None` for a code beyond the standard.
+    /// The standard text of a TCF code ("End of file" for 9), or `None` for a code beyond the
+    /// standard.
     pub fn standard_text(code: i64) -> Option<&'static str> {
         STANDARD_TEXTS.get(usize::try_from(code).ok()?).copied()
     }
 
-    /// What a person should read for the report `value` (an object of another peer): its `Format` with
-    /// `Params` filled in, or its standard text, or "TCF Error n" / "ORG Error n". `None` means success:
-    /// null, or `Code` 0 or none.
+    /// What a person should read for the report `value` (an object of another peer): its `Format`
+    /// with `Params` filled in, or its standard text, or "TCF Error n" / "ORG Error n". `None`
+    /// means success: null, or `Code` 0 or none.
     pub fn describe(value: &Value) -> Option<String> {
         let report = match value {
             Value::Null => return None,
@@ -102,12 +103,16 @@ mod tests {
             (json!({"Code": 1}), "Unspecified failure"),
             (json!({"Code": 9, "Time": 1}), "End of file"),
             (
-                json!({"Code": 16, "Format": "Invalid {0} at {1,number,integer}", "Params": ["ctx", 12]}),
+                json!({
+                    "Code": 16, "Format": "Invalid {0} at {1,number,integer}",
+                    "Params": ["ctx", 12]
+                }),
                 "Invalid ctx at 12",
             ),
             (
                 json!({
-                    "Code": 1, "Time": 1_600_000_000_000_u64, "Severity": 1, "Service": "Foo", "Format": "top",
+                    "Code": 1, "Time": 1_600_000_000_000_u64, "Severity": 1,
+                    "Service": "Foo", "Format": "top",
                     "CausedBy": {"Code": 2, "Format": "inner"}, "AltCode": 2, "AltOrg": "Linux"
                 }),
                 "top",

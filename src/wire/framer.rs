@@ -1,8 +1,9 @@
-//! Framing: escapes, BIN blocks, end of message, end of stream (TCF specification, "Message format").
+//! Framing: escapes, BIN blocks, end of message, end of stream (TCF specification, "Message
+//! format").
 //!
 //! A message that lies in one input without an escape of its own is handed out where it lies. Any
-//! other is gathered in the framer's body, but for large BIN blocks, which get memory of their own so
-//! that binary data can become a stream's segment without another copy.
+//! other is gathered in the framer's body, but for large BIN blocks, which get memory of their own
+//! so that binary data can become a stream's segment without another copy.
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -20,23 +21,24 @@ const EOS: u8 = 2;
 /// `ESC 3`: a BIN block; its length and its raw bytes follow.
 const BIN: u8 = 3;
 
-/// Bytes of a BIN block's length at most. The reference pads lengths to two or three bytes; five carry
-/// any length that fits its 32-bit counters.
+/// Bytes of a BIN block's length at most. The reference pads lengths to two or three bytes; five
+/// carry any length that fits its 32-bit counters.
 const LENGTH_BYTES_MAX: u32 = 5;
 
-/// Capacity that an idle framer may keep, so that a slow trickle of split messages does not allocate
-/// for each, and ten thousand idle channels cost next to nothing.
+/// Capacity that an idle framer may keep, so that a slow trickle of split messages does not
+/// allocate for each, and ten thousand idle channels cost next to nothing.
 const IDLE_BYTES_MAX: usize = 512;
 
-/// First allocation for a large block. A peer that only claims a large block costs no more than this.
+/// First allocation for a large block. A peer that only claims a large block costs no more than
+/// this.
 const BLOCK_FIRST_BYTES: usize = 64 << 10;
 
 /// Each further allocation is so many times what has arrived: a peer must send a quarter of what it
 /// makes us hold, and a 16 MiB block moves five times at most.
 const BLOCK_GROWTH: usize = 4;
 
-/// Decodes one direction of one channel, in any split of its input: one byte at a time or a thousand
-/// messages at once. Idle, it holds no memory of its own to speak of.
+/// Decodes one direction of one channel, in any split of its input: one byte at a time or a
+/// thousand messages at once. Idle, it holds no memory of its own to speak of.
 #[derive(Debug)]
 pub struct Framer {
     state: State,
@@ -109,9 +111,9 @@ impl Framer {
         }
     }
 
-    /// Decodes the next frame and advances `input` behind it. `None`: all input is taken in, and more is
-    /// needed; only this call gives memory back, so go on until it comes. After an error, or the end of
-    /// stream, the framer swallows what follows.
+    /// Decodes the next frame and advances `input` behind it. `None`: all input is taken in, and
+    /// more is needed; only this call gives memory back, so go on until it comes. After an error,
+    /// or the end of stream, the framer swallows what follows.
     pub fn decode<'i: 'f, 'f>(
         &'f mut self,
         input: &mut &'i [u8],
@@ -182,9 +184,9 @@ impl Framer {
         }
     }
 
-    /// The unfilled rest of a large BIN block under way, where there is one: the next bytes from the
-    /// socket belong there and need no decoding. Report how many came with `filled`. It may be shorter
-    /// than what is left of the block; it is never empty.
+    /// The unfilled rest of a large BIN block under way, where there is one: the next bytes from
+    /// the socket belong there and need no decoding. Report how many came with `filled`. It may be
+    /// shorter than what is left of the block; it is never empty.
     pub fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.state {
             State::Large(block) => Some(block.room()),

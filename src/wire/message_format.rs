@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-/// Fills `params` into `format`. What is not a placeholder that can be filled stays as it is: the text
-/// is for a person, who can make something of it.
+/// Fills `params` into `format`. What is not a placeholder that can be filled stays as it is: the
+/// text is for a person, who can make something of it.
 pub(crate) fn fill(format: &str, params: &[Value]) -> String {
     let mut text = String::with_capacity(format.len());
     let mut rest = format;

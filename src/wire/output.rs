@@ -17,9 +17,9 @@ const IDLE_BYTES_MAX: usize = 512;
 const GATHERED_BYTES_MIN: usize = IDLE_BYTES_MAX;
 const GATHERED_BYTES_MAX: usize = 16 << 10;
 
-/// A queue of bytes to send. Small ones are gathered by copying, large ones are kept as they are, so
-/// that one `writev` takes many messages and no large payload is copied. Empty, it holds no memory to
-/// speak of.
+/// A queue of bytes to send. Small ones are gathered by copying, large ones are kept as they are,
+/// so that one `writev` takes many messages and no large payload is copied. Empty, it holds no
+/// memory to speak of.
 #[derive(Debug, Default)]
 pub struct Output {
     /// Complete pieces, none of them empty.
@@ -139,8 +139,8 @@ impl Output {
 
     /// Gives memory back when all is sent.
     fn release(&mut self) {
-        // A queue that had pieces may share the memory of its tail with one of them: what `capacity`
-        // says then is not what it holds.
+        // A queue that had pieces may share the memory of its tail with one of them: what
+        // `capacity` says then is not what it holds.
         let is_small = self.pieces.capacity() == 0 && self.tail.capacity() <= IDLE_BYTES_MAX;
         if is_small {
             self.tail.clear();

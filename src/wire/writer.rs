@@ -16,8 +16,8 @@ const EOS: &[u8] = &[ESC, 2];
 /// `ESC 3`, before the length of a BIN block.
 const BIN: &[u8] = &[ESC, 3];
 
-/// Writes one message into an [`Output`], field by field; `end` completes it. `zero_copy` says whether the
-/// peer's Hello listed `ZeroCopy`: only then may BIN blocks and `(N)` data be used.
+/// Writes one message into an [`Output`], field by field; `end` completes it. `zero_copy` says
+/// whether the peer's Hello listed `ZeroCopy`: only then may BIN blocks and `(N)` data be used.
 #[derive(Debug)]
 #[must_use]
 pub struct MessageWriter<'a> {
@@ -105,7 +105,8 @@ impl<'a> MessageWriter<'a> {
         self.nul()
     }
 
-    /// JSON text or any other argument bytes as they are (escaped by the framing only), with a NUL behind.
+    /// JSON text or any other argument bytes as they are (escaped by the framing only), with a NUL
+    /// behind.
     pub fn raw(self, text: &[u8]) -> MessageWriter<'a> {
         put_field(self.output, text);
         self

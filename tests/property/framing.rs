@@ -1,5 +1,5 @@
-//! What one side writes the other side reads, however it is framed and split; and nothing that a peer
-//! sends does harm.
+//! What one side writes the other side reads, however it is framed and split; and nothing that a
+//! peer sends does harm.
 
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -79,8 +79,8 @@ fn put_padded_varint(wire: &mut Vec<u8>, mut value: usize, padding: usize) {
     }
 }
 
-/// Hands `wire` to a framer as `delivery` says and gives each message to `each`. Ends with whether the
-/// end of stream came, or with the error's code.
+/// Hands `wire` to a framer as `delivery` says and gives each message to `each`. Ends with whether
+/// the end of stream came, or with the error's code.
 fn deliver(
     wire: &[u8],
     delivery: &Delivery,
