@@ -144,7 +144,8 @@ impl Channel {
 
 /// Reads the one argument of Hello: an array of strings.
 fn lists_zero_copy(mut arguments: Arguments<'_>) -> Result<bool, WireError> {
-    let Value::Array(names) = arguments.json()? else {
+    let names = if arguments.is_empty() { Value::Null } else { arguments.json()? };
+    let Value::Array(names) = names else {
         return Err(WireError::Protocol("Hello carries no array of service names".to_owned()));
     };
     arguments.end()?;

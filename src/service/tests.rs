@@ -100,7 +100,7 @@ fn streams_commands_reach_the_core() {
 
 #[test]
 fn streams_that_no_broker_could_have_are_refused_in_the_shape_of_each_reply() {
-    let unknown = r#"{"Code":16,"Time":5,"Format":"Invalid context: bogus"}|"#;
+    let unknown = r#"{"Code":16,"Time":5,"Format":"Invalid context: no stream bogus"}|"#;
     let no_such = r#"{"Code":1,"Time":5,"Format":"No such stream: bogus"}|"#;
     for (command, reply) in [
         ("Streams|connect|\"bogus\"|", format!("R|1|{unknown}")),

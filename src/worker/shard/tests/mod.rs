@@ -1,153 +1,12 @@
 //! Whole brokers without threads and sockets: bytes of peers in, bytes to peers out.
 
+mod broker;
+
 use std::time::Duration;
 
 use super::*;
-use crate::service::transcript::{message, render};
-
-const HELLO: &str = "E|Locator|Hello|[\"Locator\"]|";
-
-/// One connection, as its driver sees it.
-struct Peer {
-    shard: usize,
-    id: ChannelId,
-    /// What has arrived from the peer and not been taken in.
-    input: Vec<u8>,
-    /// What has been sent to the peer.
-    output: Vec<u8>,
-    /// Whether the peer takes in what is sent.
-    reads: bool,
-    is_closed: bool,
-}
-
-/// A broker with as many workers as wanted, in one thread.
-struct Broker {
-    shards: Vec<Shard>,
-    peers: Vec<Peer>,
-    now: Now,
-}
-
-impl Broker {
-    fn new(workers: u16, limits: &Limits) -> Broker {
-        let identity = Arc::new(Identity {
-            agent_id: "0583851d".to_owned(),
-            name: "Weir".to_owned(),
-            listens: Vec::new(),
-        });
-        let shard = |me| Shard::new(WorkerId(me), workers, limits.clone(), identity.clone());
-        let now = Now { instant: Instant(1), unix_ms: 5 };
-        Broker { shards: (0..workers).map(shard).collect(), peers: Vec::new(), now }
-    }
-
-    /// Opens a channel, and gives the peer's number.
-    fn open(&mut self, shard: usize) -> usize {
-        let id = self.shards[shard].open(self.now, "127.0.0.1:5".into());
-        let (input, output) = (Vec::new(), Vec::new());
-        self.peers.push(Peer { shard, id, input, output, reads: true, is_closed: false });
-        self.peers.len() - 1
-    }
-
-    /// Opens a channel whose peer says Hello, and forgets ours.
-    fn greet(&mut self, shard: usize) -> usize {
-        let peer = self.open(shard);
-        self.send(peer, HELLO);
-        assert!(self.take(peer).starts_with("E|Locator|Hello|["));
-        peer
-    }
-
-    /// The peer sends one message, and everything that follows from it happens.
-    fn send(&mut self, peer: usize, text: &str) {
-        self.arrive(peer, &message(text));
-        self.run();
-    }
-
-    fn arrive(&mut self, peer: usize, bytes: &[u8]) {
-        self.peers[peer].input.extend(bytes);
-    }
-
-    /// What was sent to the peer since the last time.
-    fn take(&mut self, peer: usize) -> String {
-        render(&std::mem::take(&mut self.peers[peer].output))
-    }
-
-    /// The peer sends one message; gives what it gets by it.
-    fn ask(&mut self, peer: usize, text: &str) -> String {
-        self.send(peer, text);
-        self.take(peer)
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.now.instant = self.now.instant.plus(time);
-        for shard in &mut self.shards {
-            if shard.next_deadline().is_some_and(|deadline| deadline <= self.now.instant) {
-                shard.handle_timeout(self.now);
-            }
-        }
-        self.run();
-    }
-
-    /// Turns of all workers until nothing happens any more.
-    fn run(&mut self) {
-        for _ in 0..10_000 {
-            let mut happened = false;
-            for shard in 0..self.shards.len() {
-                happened |= self.turn(shard);
-            }
-            if !happened {
-                return;
-            }
-        }
-        panic!("the broker never comes to rest");
-    }
-
-    fn turn(&mut self, index: usize) -> bool {
-        let mut happened = false;
-        for peer in self.peers.iter_mut().filter(|peer| peer.shard == index && !peer.is_closed) {
-            let shard = &mut self.shards[index];
-            if shard.wants_input(peer.id) && !peer.input.is_empty() {
-                let mut input = peer.input.as_slice();
-                shard.receive(self.now, peer.id, &mut input);
-                let left = input.len();
-                peer.input.drain(..peer.input.len() - left);
-                happened = true;
-            }
-        }
-        let shard = &mut self.shards[index];
-        shard.settle(self.now);
-        while let Some(id) = shard.poll_ready() {
-            happened = true;
-            if let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) {
-                peer.flush(shard, self.now);
-            }
-        }
-        while let Some((id, output)) = shard.poll_closed() {
-            happened = true;
-            assert!(!shard.wants_input(id));
-            let peer = self.peers.iter_mut().find(|peer| peer.id == id).unwrap();
-            peer.is_closed = true;
-            peer.output.extend(output.to_vec());
-        }
-        for to in (0..self.shards.len()).filter(|to| *to != index) {
-            while let Some(message) = self.shards[index].poll_message(WorkerId(to as u16)) {
-                happened = true;
-                self.shards[to].handle_message(self.now, WorkerId(index as u16), message);
-            }
-        }
-        happened
-    }
-}
-
-impl Peer {
-    /// Sends what waits, if the peer takes it.
-    fn flush(&mut self, shard: &mut Shard, now: Now) {
-        let output = shard.output(self.id);
-        if self.reads && !output.is_empty() {
-            self.output.extend(output.to_vec());
-            output.advance(output.len());
-            shard.sent(now, self.id);
-        }
-    }
-}
+use crate::service::transcript::message;
+use broker::{Broker, HELLO};
 
 #[test]
 fn hello_goes_both_ways_and_opens_the_channel() {
@@ -285,6 +144,94 @@ fn commands_before_an_end_are_answered() {
         assert!(broker.peers[peer].is_closed);
         assert_eq!(broker.shards[0].channel_count(), 0);
     }
+}
+
+#[test]
+fn large_blocks_are_received_where_they_will_stay() {
+    let mut broker = Broker::new(1, &Limits::default());
+    let agent = broker.greet(0);
+    broker.send(agent, "C|1|StreamBroker|create|\"Log\"|{}|");
+    broker.take(agent);
+    let id = broker.peers[agent].id;
+    let mut bytes = b"C\x002\0Streams\0write\0\"VS0\"\x008000\0(8000)\x03\x03\xc0\x3e".to_vec();
+    bytes.extend([7; 1000]);
+    let mut input = bytes.as_slice();
+    let shard = &mut broker.shards[0];
+    assert!(shard.direct(id).is_none());
+    shard.receive(broker.now, id, &mut input);
+    assert!(input.is_empty());
+    let mut missing = 7000;
+    while let Some(block) = shard.direct(id) {
+        let count = block.len().min(3000);
+        assert!(count > 0 && count <= missing);
+        block[..count].fill(7);
+        shard.filled(broker.now, id, count);
+        missing -= count;
+    }
+    assert_eq!(missing, 0);
+    broker.arrive(agent, b"\0\x03\x01");
+    broker.run();
+    assert_eq!(broker.take(agent), "R|2||<eom>\n");
+    let report = broker.shards[0].report();
+    assert_eq!(report.engine.accepted_bytes, 8000);
+    let hello_and_create =
+        message(HELLO).len() + message("C|1|StreamBroker|create|\"Log\"|{}|").len();
+    let expected = hello_and_create + bytes.len() + 7000 + 3;
+    assert_eq!(report.channels[0].received_bytes, expected as u64);
+}
+
+/// Makes a stream with some bytes in it, for `count` reads of 100 bytes.
+fn stream_with_bytes(broker: &mut Broker, agent: usize, count: usize) {
+    broker.send(agent, "C|1|StreamBroker|create|\"Log\"|{}|");
+    let data = "a".repeat(100 * count);
+    broker
+        .send(agent, &format!("C|2|Streams|write|\"VS0\"|{}|({}){data}|", data.len(), data.len()));
+    assert_eq!(broker.take(agent), "R|1||\"VS0\"|<eom>\nR|2||<eom>\n");
+}
+
+#[test]
+fn reads_before_an_end_get_what_is_there_in_as_many_turns_as_it_takes() {
+    let mut limits =
+        Limits { unsent_bytes_pause: 400, unsent_bytes_resume: 100, ..Limits::default() };
+    limits.stream.served_bytes_per_turn = 250;
+    let mut broker = Broker::new(1, &limits);
+    let (agent, host) = (broker.greet(0), broker.greet(0));
+    stream_with_bytes(&mut broker, agent, 20);
+    broker.peers[host].reads = false;
+    broker.arrive(host, &message("C|c|Streams|connect|\"VS0\"|"));
+    for token in 0..21 {
+        broker.arrive(host, &message(&format!("C|{token}|Streams|read|\"VS0\"|100|")));
+    }
+    broker.arrive(host, b"\x03\x02\x03\x01");
+    broker.run();
+    assert!(!broker.peers[host].is_closed, "it has not got its answers");
+    broker.peers[host].reads = true;
+    let Broker { shards, peers, now } = &mut broker;
+    peers[host].flush(&mut shards[0], *now);
+    broker.run();
+    let replies = broker.take(host);
+    assert_eq!(replies.matches("||0|false|<eom>").count(), 20, "{replies}");
+    assert!(replies.contains("R|20|null|{\"Code\":6,"), "{replies}");
+    assert!(replies.ends_with("|0|true|<eom>\n<eos>|<eom>\n"), "{replies}");
+}
+
+#[test]
+fn drain_waits_for_no_peer_that_does_not_read() {
+    let limits = Limits { unsent_bytes_pause: 400, ..Limits::default() };
+    let mut broker = Broker::new(1, &limits);
+    let (agent, host) = (broker.greet(0), broker.greet(0));
+    stream_with_bytes(&mut broker, agent, 20);
+    broker.peers[host].reads = false;
+    broker.send(host, "C|c|Streams|connect|\"VS0\"|");
+    for token in 0..20 {
+        broker.send(host, &format!("C|{token}|Streams|read|\"VS0\"|100|"));
+    }
+    broker.arrive(host, b"\x03\x02\x03\x01");
+    broker.run();
+    assert!(!broker.peers[host].is_closed);
+    broker.shards[0].drain(broker.now);
+    broker.run();
+    assert!(broker.peers[host].is_closed);
 }
 
 #[test]
