@@ -8,6 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
+use crate::admin::bounded::Bounded;
 use crate::admin::collect::Collector;
 use crate::admin::guard::Guard;
 use crate::admin::routes::{State, router};
@@ -61,7 +62,7 @@ impl Control {
         let thread = Builder::new().name("weir-control".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 let listener = match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => listener,
+                    Ok(listener) => Bounded::new(listener),
                     Err(error) => {
                         error!(%error, "HTTP is not served");
                         return;

@@ -4,6 +4,7 @@
 //! their mailboxes and never shares their state, so that a slow or hostile HTTP client cannot hold up a
 //! stream. `collect` asks, `snapshot` is what is answered, `guard` says who may ask, `routes` joins them.
 
+mod bounded;
 mod collect;
 mod control;
 mod guard;

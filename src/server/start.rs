@@ -138,8 +138,9 @@ fn spawn_workers(
 ) -> io::Result<()> {
     let identity = Arc::new(identity(&settings.name, &server.addresses.tcf));
     let cores = cores::allowed();
-    // Two workers on one core would be worse off than where the kernel puts them.
-    let may_pin = settings.pin && usize::from(settings.workers) <= cores.len();
+    // Only where each core gets one. With fewer workers the choice of cores would be arbitrary, and the
+    // same for every broker on the machine; whoever wants certain cores runs us under `taskset`.
+    let may_pin = settings.pin && usize::from(settings.workers) == cores.len();
     for (index, (sleeper, post)) in sleepers.into_iter().zip(posts).enumerate() {
         let links = Links {
             poll: sleeper.poll,

@@ -275,6 +275,14 @@ fn a_paused_channel_that_breaks_is_noticed() {
             }
         }
     }
+    // Paused is idle: each look wakes the worker, and nothing else does.
+    let turns = |stats: serde_json::Value| stats["workers"][0]["turns"].as_u64().unwrap();
+    let before = turns(stats(&server));
+    for _ in 0..20 {
+        stats(&server);
+    }
+    let spent = turns(stats(&server)) - before;
+    assert!(spent <= 2 * 21, "{spent} turns for 21 looks");
     // Unread replies are none, so a reset has to be asked for.
     socket2::SockRef::from(&agent.socket).set_linger(Some(Duration::ZERO)).unwrap();
     drop(agent);
@@ -298,6 +306,47 @@ fn what_an_agent_wrote_before_its_reset_is_kept() {
     drop(agent);
     wait_for_stats(&server, |stats| stats["totals"]["channels"] == 0);
     assert_eq!(stats(&server)["totals"]["accepted_bytes"], 3000);
+}
+
+#[test]
+fn what_comes_before_a_fin_arrives_though_the_channel_is_paused() {
+    const WRITES: usize = 64;
+    let server = serve(2);
+    let (mut agent, mut host) = (Peer::hello(&server), Peer::hello(&server));
+    let properties = "{\"BufferSize\":4096,\"Hold\":true,\"StallTimeout\":null}";
+    let created = agent.call(&["C", "1", "StreamBroker", "create", "\"console\"", properties]);
+    let id = format!("\"{}\"", created.split('"').nth(1).unwrap());
+    let data = format!("\"{}\"", "YWJj".repeat(16 << 10));
+    let write = frame(&["C", "w", "Streams", "write", &id, "49152", &data]);
+    let writer = std::thread::spawn(move || {
+        for _ in 0..WRITES {
+            agent.socket.write_all(&write).unwrap();
+        }
+        agent.socket.write_all(&frame(&["C", "e", "Streams", "eos", &id])).unwrap();
+        agent.socket.write_all(EOS).unwrap();
+        agent.socket.shutdown(Shutdown::Write).unwrap();
+        // Whatever is still parked at the end is answered, with success or not.
+        let replies = (0..=WRITES).map(|_| agent.reply()).collect::<Vec<_>>();
+        (agent.message(), replies)
+    });
+    let id = format!("\"{}\"", created.split('"').nth(1).unwrap());
+    assert_eq!(host.call(&["C", "1", "Streams", "connect", &id]), "R 1");
+    let mut bytes = 0;
+    loop {
+        let reply = host.call(&["C", "r", "Streams", "read", &id, "65536"]);
+        let fields: Vec<&str> = reply.split(' ').collect();
+        if fields[2] != "null" {
+            bytes += fields[2].trim_matches('"').trim_end_matches('=').len() * 3 / 4;
+        }
+        if fields[5] == "true" {
+            break;
+        }
+    }
+    let (end, replies) = writer.join().unwrap();
+    assert_eq!(end, "EOS");
+    let done = replies.iter().filter(|reply| **reply == "R w").count();
+    assert!(bytes >= done * 49152, "{bytes} bytes were read of {done} writes that succeeded");
+    assert_eq!(stats(&server)["totals"]["accepted_bytes"], bytes);
 }
 
 #[test]
