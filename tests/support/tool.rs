@@ -40,25 +40,35 @@ impl Tool {
 
     /// Starts `weir` with these arguments; its output is kept.
     pub fn start(args: &[&str]) -> Tool {
-        Tool::spawn(args, None)
+        Tool::start_command(Tool::weir(args))
+    }
+
+    /// Starts another program in the same way.
+    pub fn start_command(command: Command) -> Tool {
+        Tool::spawn(command, None)
+    }
+
+    fn weir(args: &[&str]) -> Command {
+        let mut command = Tool::command();
+        command.args(args);
+        command
     }
 
     /// Starts `weir` with these arguments; its standard output is compared with a pattern as it comes,
     /// and kept only as far as it is wrong.
     pub fn start_checked(args: &[&str], checked: Checked) -> (Tool, Arc<Mutex<Checked>>) {
         let checked = Arc::new(Mutex::new(checked));
-        let tool = Tool::spawn(args, Some(Arc::clone(&checked)));
+        let tool = Tool::spawn(Tool::weir(args), Some(Arc::clone(&checked)));
         (tool, checked)
     }
 
-    fn spawn(args: &[&str], checked: Option<Arc<Mutex<Checked>>>) -> Tool {
-        let mut child = Tool::command()
-            .args(args)
+    fn spawn(mut command: Command, checked: Option<Arc<Mutex<Checked>>>) -> Tool {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the weir binary starts");
+            .expect("the program starts");
         let stdin = child.stdin.take();
         let stdout = Arc::new(Mutex::new(Vec::new()));
         let stderr = Arc::new(Mutex::new(Vec::new()));
