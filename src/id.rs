@@ -158,7 +158,8 @@ mod tests {
             let text = StreamId(number).to_string();
             assert_eq!(StreamId::parse(text.as_bytes()), Some(StreamId(number)));
         }
-        for lax in ["VS", "VS 1", "VS00", "VS-1", "VS+1", "vs1", "1", "VS18446744073709551616", ""] {
+        for lax in ["VS", "VS 1", "VS00", "VS-1", "VS+1", "vs1", "1", "VS18446744073709551616", ""]
+        {
             assert_eq!(StreamId::parse(lax.as_bytes()), None, "{lax:?}");
         }
     }

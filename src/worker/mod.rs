@@ -5,6 +5,7 @@
 //! simulated network. The event loop carries between sockets, mailboxes and the shard; it decides
 //! nothing about streams.
 
+pub mod cores;
 mod shard;
 
 pub use shard::{ChannelReport, Identity, Limits, Shard, ShardReport};
