@@ -65,8 +65,7 @@ mod tests {
 
     #[test]
     fn each_error_has_its_code_also_behind_context() {
-        let refused =
-            || io::Error::from(io::ErrorKind::ConnectionRefused);
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let call = CallError { command: "Streams.read", code: 23, text: "no".to_owned() };
         let cases: [(anyhow::Error, Exit); 7] = [
             (

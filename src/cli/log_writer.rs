@@ -35,7 +35,9 @@ pub(crate) struct FlushGuard {
 
 impl LogWriter {
     /// Starts the thread that writes to `target`.
-    pub(crate) fn start(target: impl Write + Send + 'static) -> io::Result<(LogWriter, FlushGuard)> {
+    pub(crate) fn start(
+        target: impl Write + Send + 'static,
+    ) -> io::Result<(LogWriter, FlushGuard)> {
         let (lines, queue) = channel::bounded(LINES_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&dropped);
@@ -55,7 +57,8 @@ fn write_lines(queue: &Receiver<Item>, dropped: &AtomicU64, mut target: impl Wri
         }
         let missing = dropped.swap(0, Ordering::Relaxed);
         if missing > 0 {
-            let _ = writeln!(target, "weir: {missing} log lines dropped, standard error is too slow");
+            let _ =
+                writeln!(target, "weir: {missing} log lines dropped, standard error is too slow");
         }
         if queue.is_empty() {
             let _ = target.flush();
@@ -122,7 +125,7 @@ mod tests {
         let (mut writer, guard) = LogWriter::start(Stopped { go, written }).unwrap();
         let count = LINES_MAX + 10;
         for number in 0..count {
-            writeln!(writer, "line {number}").unwrap();
+            writer.write_all(format!("line {number}\n").as_bytes()).unwrap();
         }
         drop(go_on);
         drop(guard);

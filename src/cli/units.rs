@@ -25,7 +25,9 @@ pub(crate) fn milliseconds(text: &str) -> Result<u64, String> {
 pub(crate) fn stall_timeout(text: &str) -> Result<StallTimeout, String> {
     match text {
         "never" => Ok(StallTimeout::Never),
-        _ => milliseconds(text).map(StallTimeout::AfterMs).map_err(|error| format!("{error}, or never")),
+        _ => milliseconds(text)
+            .map(StallTimeout::AfterMs)
+            .map_err(|error| format!("{error}, or never")),
     }
 }
 

@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_address() {
-        for text in ["lab:", "lab:0", "lab:65536", "lab:x", "[::1", "[::1]x", "http://lab", "a b:1"] {
+        for text in ["lab:", "lab:0", "lab:65536", "lab:x", "[::1", "[::1]x", "http://lab", "a b:1"]
+        {
             assert_eq!(text.parse::<Address>(), Err(AddressError), "{text:?}");
         }
     }

@@ -66,8 +66,7 @@ impl Connection {
         });
         link.flush().map_err(unreachable)?;
         let mut receiver = Receiver::new(Arc::clone(&link));
-        let services =
-            receiver.receive_hello().map_err(|error| no_hello(address, error))?;
+        let services = receiver.receive_hello().map_err(|error| no_hello(address, error))?;
         link.set_zero_copy(services.iter().any(|name| name == "ZeroCopy"));
         link.socket.set_read_timeout(None).map_err(unreachable)?;
         Ok(Connection { sender: Sender::new(link), receiver, services })

@@ -56,6 +56,8 @@ pub struct CallError {
 }
 
 impl CallError {
+    /// "Command canceled": it was pending when its stream or channel went away.
+    pub const CANCELLED: i64 = 6;
     /// "Invalid context": the stream does not exist.
     pub const INVALID_CONTEXT: i64 = 16;
     /// "Unsupported command": a read or a write against the stream's direction.

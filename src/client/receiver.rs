@@ -116,8 +116,7 @@ impl Receiver {
         let read = loop {
             let result = match self.framer.direct() {
                 Some(block) => {
-                    let mut slices =
-                        [IoSliceMut::new(block), IoSliceMut::new(&mut self.buffer)];
+                    let mut slices = [IoSliceMut::new(block), IoSliceMut::new(&mut self.buffer)];
                     socket.read_vectored(&mut slices)
                 }
                 None => socket.read(&mut self.buffer),
@@ -143,7 +142,8 @@ impl Receiver {
 
     /// Waits for the reply to `call`; what comes before it is kept for [`Receiver::receive`].
     pub fn wait(&mut self, call: CallId) -> Result<Reply, ClientError> {
-        let is_it = |incoming: &Incoming| matches!(incoming, Incoming::Reply { call: c, .. } if *c == call);
+        let is_it =
+            |incoming: &Incoming| matches!(incoming, Incoming::Reply { call: c, .. } if *c == call);
         if let Some(place) = self.backlog.iter().position(is_it)
             && let Some(Incoming::Reply { result, .. }) = self.backlog.remove(place)
         {

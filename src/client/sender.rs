@@ -81,15 +81,13 @@ impl Sender {
     /// `StreamBroker.attach`.
     pub fn attach(&self, stream: &str, options: &AttachOptions) -> CallId {
         let options = to_json(options);
-        self.link.call("StreamBroker.attach", ReplyForm::Attached, |m| {
-            m.string(stream).json(&options)
-        })
+        self.link
+            .call("StreamBroker.attach", ReplyForm::Attached, |m| m.string(stream).json(&options))
     }
 
     /// `StreamBroker.adopt`.
     pub fn adopt(&self, stream: &str, key: &str) -> CallId {
-        self.link
-            .call("StreamBroker.adopt", ReplyForm::Adopted, |m| m.string(stream).string(key))
+        self.link.call("StreamBroker.adopt", ReplyForm::Adopted, |m| m.string(stream).string(key))
     }
 
     /// `Locator.sync`: answered when everything before it has been started.
