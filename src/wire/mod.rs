@@ -6,18 +6,25 @@
 //! from what deployed peers really send.
 
 mod arguments;
+mod base64_text;
+mod body;
 mod error;
 mod error_report;
 mod framer;
+mod json_text;
+mod json_value;
 mod limits;
 mod message;
+mod message_format;
 mod output;
+mod scanner;
 mod writer;
 
 pub use arguments::{Arguments, Binary};
+pub use body::Body;
 pub use error::WireError;
 pub use error_report::ErrorReport;
-pub use framer::{Body, Frame, Framer};
+pub use framer::{Frame, Framer};
 pub use limits::Limits;
 pub use message::Header;
 pub use output::Output;
