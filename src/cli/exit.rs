@@ -69,7 +69,7 @@ mod tests {
         let call = CallError { command: "Streams.read", code: 23, text: "no".to_owned() };
         let cases: [(anyhow::Error, Exit); 7] = [
             (
-                ClientError::Unreachable { address: "a:1".to_owned(), source: refused() }.into(),
+                ClientError::Unreachable { address: "a:1".to_owned(), error: refused() }.into(),
                 Exit::Unreachable,
             ),
             (ClientError::Closed { report: None }.into(), Exit::Disconnected),

@@ -34,3 +34,32 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Some(Verb::Ls(ls)) => ls::run(&ls),
     }
 }
+
+/// What the user reads: the error and its causes. A cause that the text before it quotes is not repeated.
+pub fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::WireError;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = crate::client::ClientError::from(WireError::Protocol("no".to_owned()));
+        let error = anyhow::Error::from(error).context("VS1 broke off");
+        assert_eq!(
+            describe(&error),
+            "VS1 broke off: the broker's answer cannot be understood: Protocol format error: no"
+        );
+    }
+}

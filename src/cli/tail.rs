@@ -77,10 +77,11 @@ impl Tail {
         let result = self.copy_until_end(find, &found.id, &mut position);
         // What came before the connection broke is as good as ever.
         self.output.flush()?;
+        let id = &found.id;
         result.with_context(|| {
             format!(
-                "stream {0} broke off, go on with: weir tail --id {0} --from {position}",
-                found.id
+                "{id} broke off at offset {position} \
+                 (go on with `weir tail --id {id} --from {position}`)"
             )
         })
     }

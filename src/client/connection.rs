@@ -52,8 +52,7 @@ impl Connection {
         address: &Address,
         options: &ConnectOptions,
     ) -> Result<Connection, ClientError> {
-        let unreachable =
-            |source| ClientError::Unreachable { address: address.to_string(), source };
+        let unreachable = |error| ClientError::Unreachable { address: address.to_string(), error };
         let socket = open_socket(address, options.timeout).map_err(unreachable)?;
         socket.set_read_timeout(Some(options.timeout)).map_err(unreachable)?;
         let link = Arc::new(Link::new(socket));

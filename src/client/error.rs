@@ -9,14 +9,14 @@ use crate::wire::WireError;
 pub enum ClientError {
     /// Nobody answers at the address.
     #[error(
-        "cannot reach a broker at {address}: {source}\n\
-         is the broker running? start it with `weir`, or name another one with --broker HOST:PORT"
+        "cannot reach a broker at {address}: {error}\n\
+         is the broker running? start it with `weir`, or say where it is with --broker HOST:PORT"
     )]
     Unreachable {
         /// What was tried.
         address: String,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said. Part of the text, so no source of it.
+        error: io::Error,
     },
     /// Somebody answers, but not as a TCF peer does.
     #[error("{address} does not answer as a TCF peer: {reason}")]
@@ -33,7 +33,7 @@ pub enum ClientError {
         report: Option<String>,
     },
     /// The connection broke without a word.
-    #[error("the connection to the broker is lost: {0}")]
+    #[error("the connection to the broker is lost: {}", breakage(.0))]
     Disconnected(io::Error),
     /// The peer's bytes make no sense.
     #[error("the broker's answer cannot be understood: {0}")]
@@ -73,5 +73,12 @@ impl ClientError {
             ClientError::Call(error) => Some(error.code),
             _ => None,
         }
+    }
+}
+
+fn breakage(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it was closed without a word".to_owned(),
+        _ => error.to_string(),
     }
 }

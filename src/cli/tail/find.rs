@@ -76,7 +76,7 @@ impl Find {
             self.subscribe()?;
         }
         while let Some(id) = self.next.pop_front() {
-            if let Some(found) = self.try_attach(&id, Position::Offset(0))? {
+            if let Some(found) = self.from_first_byte(&id)? {
                 return Ok(Some(found));
             }
         }
@@ -124,14 +124,12 @@ impl Find {
             if !self.args.follow {
                 self.unsubscribe();
             }
-            match self.args.stall_timeout {
-                None => return Ok(Found { id, position: 0, lost: 0 }),
-                Some(_) => {
-                    if let Some(found) = self.try_attach(&id, Position::Offset(0))? {
-                        return Ok(found);
-                    }
-                    self.subscribe()?;
-                }
+            if self.args.stall_timeout.is_none() {
+                return Ok(Found { id, position: 0, lost: 0 });
+            }
+            match self.from_first_byte(&id)? {
+                Some(found) => return Ok(found),
+                None => self.subscribe()?,
             }
         }
     }
@@ -185,6 +183,21 @@ impl Find {
             Err(ClientError::Call(error))
                 if matches!(error.code, CallError::INVALID_CONTEXT | CallError::UNSUPPORTED) =>
             {
+                self.pass(id);
+                Ok(None)
+            }
+            result => result.map(Some),
+        }
+    }
+
+    /// Makes the most of a stream that this channel is connected to since its creation.
+    fn from_first_byte(&mut self, id: &str) -> Result<Option<Found>, ClientError> {
+        match self.attach(id, Position::Offset(0)) {
+            // Disposed already, so that nobody else can attach. Those who are connected still can read.
+            Err(ClientError::Call(error)) if error.code == CallError::INVALID_CONTEXT => {
+                Ok(Some(Found { id: id.to_owned(), position: 0, lost: 0 }))
+            }
+            Err(ClientError::Call(error)) if error.code == CallError::UNSUPPORTED => {
                 self.pass(id);
                 Ok(None)
             }
