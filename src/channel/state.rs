@@ -144,7 +144,8 @@ impl Channel {
 
 /// Reads the one argument of Hello: an array of strings.
 fn lists_zero_copy(mut arguments: Arguments<'_>) -> Result<bool, WireError> {
-    let Value::Array(names) = arguments.json()? else {
+    let names = if arguments.is_empty() { Value::Null } else { arguments.json()? };
+    let Value::Array(names) = names else {
         return Err(WireError::Protocol("Hello carries no array of service names".to_owned()));
     };
     arguments.end()?;
@@ -159,4 +160,119 @@ fn lists_zero_copy(mut arguments: Arguments<'_>) -> Result<bool, WireError> {
         }
     }
     Ok(zero_copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Frame, Framer};
+
+    fn open() -> (Channel, Output) {
+        let mut output = Output::default();
+        let channel = Channel::open(&["Locator", "ZeroCopy"], &mut output);
+        (channel, output)
+    }
+
+    /// Takes in one message, `|` standing for NUL, and says what it asks in a word.
+    fn take_in(channel: &mut Channel, text: &str) -> Result<&'static str, WireError> {
+        let limits = Limits::default();
+        let mut framer = Framer::new(limits.clone());
+        let mut bytes = text.replace('|', "\0").into_bytes();
+        bytes.extend([3, 1]);
+        let Ok(Some(Frame::Message(message))) = framer.decode(&mut bytes.as_slice()) else {
+            panic!("no message: {text}");
+        };
+        Ok(match channel.handle_message(message, &limits)? {
+            Incoming::Command { .. } => "command",
+            Incoming::EarlyCommand { .. } => "early",
+            Incoming::Hello => "hello",
+            Incoming::Nothing => "nothing",
+        })
+    }
+
+    #[test]
+    fn our_hello_leaves_at_once_and_plain() {
+        let (channel, output) = open();
+        let expected = b"E\0Locator\0Hello\0[\"Locator\",\"ZeroCopy\"]\0\x03\x01";
+        assert_eq!(output.to_vec(), expected);
+        assert!(channel.takes_input() && !channel.zero_copy());
+    }
+
+    #[test]
+    fn commands_count_from_hello_to_the_end() {
+        let (mut channel, mut output) = open();
+        let sync = "C|1|Locator|sync|";
+        assert_eq!(take_in(&mut channel, sync), Ok("early"));
+        assert_eq!(take_in(&mut channel, "E|Foo|bar|\"x\"|"), Ok("nothing"));
+        assert_eq!(take_in(&mut channel, "E|Locator|Hello|[]|"), Ok("hello"));
+        assert_eq!(take_in(&mut channel, sync), Ok("command"));
+        assert!(channel.finish(None));
+        assert_eq!(take_in(&mut channel, sync), Ok("nothing"));
+        output.advance(output.len());
+        channel.close(&mut output);
+        assert_eq!(output.to_vec(), b"\x03\x02\0\x03\x01");
+        assert!(channel.is_closed());
+    }
+
+    #[test]
+    fn zero_copy_is_what_the_first_hello_says() {
+        for (first, second, zero_copy) in
+            [("\"ZeroCopy\",\"Locator\"", "", true), ("\"Locator\"", "\"ZeroCopy\"", false)]
+        {
+            let (mut channel, _) = open();
+            take_in(&mut channel, &format!("E|Locator|Hello|[{first}]|")).unwrap();
+            let again = take_in(&mut channel, &format!("E|Locator|Hello|[{second}]|"));
+            assert_eq!(again, Ok("nothing"));
+            assert_eq!(channel.zero_copy(), zero_copy);
+        }
+    }
+
+    #[test]
+    fn a_malformed_hello_is_the_end() {
+        for (arguments, code) in [
+            ("{}|", 3),
+            ("null|", 3),
+            ("[1]|", 3),
+            ("[null]|", 3),
+            ("[]|[]|", 2),
+            ("[|", 2),
+            ("", 3),
+        ] {
+            let (mut channel, _) = open();
+            let error = take_in(&mut channel, &format!("E|Locator|Hello|{arguments}"));
+            assert_eq!(error.unwrap_err().code(), code, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn congestion_is_noted_in_every_state() {
+        let (mut channel, _) = open();
+        assert_eq!(take_in(&mut channel, "F|100|"), Ok("nothing"));
+        assert_eq!(channel.congestion(), 100);
+        assert_eq!(take_in(&mut channel, "E|Locator|Hello|[]|"), Ok("hello"));
+        assert_eq!(take_in(&mut channel, "F|-5"), Ok("nothing"));
+        assert_eq!(channel.congestion(), -5);
+    }
+
+    #[test]
+    fn an_answer_to_nothing_is_the_end() {
+        for message in ["R|777||", "N|777|", "P|777|\"x\"|"] {
+            let (mut channel, _) = open();
+            take_in(&mut channel, "E|Locator|Hello|[]|").unwrap();
+            assert_eq!(take_in(&mut channel, message).unwrap_err().code(), 3, "{message}");
+        }
+    }
+
+    #[test]
+    fn the_first_reason_to_end_is_the_one_that_is_told_and_only_once() {
+        let (mut channel, mut output) = open();
+        output.advance(output.len());
+        let report = |code| ErrorReport { code, time_ms: 5, text: "no".to_owned() };
+        assert!(channel.finish(Some(report(3))));
+        assert!(!channel.finish(Some(report(1))));
+        channel.close(&mut output);
+        channel.close(&mut output);
+        let expected = b"\x03\x02{\"Code\":3,\"Time\":5,\"Format\":\"no\"}\0\x03\x01";
+        assert_eq!(output.to_vec(), expected);
+    }
 }

@@ -18,7 +18,8 @@ pub struct Place {
 impl Place {
     /// The place of byte `index` of `text`.
     pub(crate) fn of(path: PathBuf, text: &str, index: usize) -> Place {
-        let before = &text[..text.floor_char_boundary(index)];
+        // The parser's places are on character boundaries; the end stands in for any other.
+        let before = text.get(..index).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Place {
             path,

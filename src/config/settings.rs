@@ -16,7 +16,7 @@ pub struct Settings {
     pub http: HttpAddress,
     /// Worker threads, 1 to [`Settings::WORKERS_MAX`].
     pub workers: u16,
-    /// Whether each worker stays on a core of its own, where there are enough.
+    /// Whether each worker stays on a core of its own, where there are as many workers as cores.
     pub pin: bool,
     /// The broker's name, for people.
     pub name: String,

@@ -18,6 +18,11 @@ mod responder;
 pub mod stream_broker;
 mod stream_name;
 pub mod streams;
+#[cfg(test)]
+pub(crate) mod transcript;
+
+#[cfg(test)]
+mod tests;
 
 pub use call::{Call, Core, Handler};
 pub use error_report::error_report;

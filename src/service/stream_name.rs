@@ -34,7 +34,7 @@ impl<'a> StreamName<'a> {
 
     /// Why a command that looks a stream up cannot find one of this name.
     pub fn unknown(self) -> Refusal {
-        Refusal::UnknownContext(self.0.into_owned())
+        Refusal::UnknownContext(format!("no stream {}", self.0))
     }
 
     /// Answers a command whose reply is an error report alone: there is no stream of this name.

@@ -10,7 +10,8 @@ use crate::wire::scanner::Scanner;
 use crate::wire::{Limits, WireError};
 
 /// Reads the arguments of one message in order. A wrong type, a missing or an extra argument is a
-/// [`WireError`] with the code that the reference agent gives. After an error it is of no further use.
+/// [`WireError`] with the code that the reference agent gives. After an error it is of no further
+/// use.
 ///
 /// A value nearly always lies in one piece of the message with its NUL, and is read there. When one
 /// does not, all that is left is copied into one piece, once.
@@ -25,7 +26,7 @@ pub struct Arguments<'a> {
 /// Binary data in any of its three forms: `"base64"`, `(N)raw`, `null`.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Binary<'a> {
-    /// Lies in the receive buffer.
+    /// Lies in the receive buffer, or is a small part of a large block.
     Borrowed(&'a [u8]),
     /// Has its own memory.
     Owned(Bytes),
@@ -52,8 +53,8 @@ impl<'a> Arguments<'a> {
         self.optional_string()?.ok_or_else(|| WireError::Json("Expected a string, got null".into()))
     }
 
-    /// An integer as the reference reads it: `-?[0-9]+`, wrapping modulo 2^64; seen as unsigned, so -1 is
-    /// `u64::MAX`.
+    /// An integer as the reference reads it: `-?[0-9]+`, wrapping modulo 2^64; seen as unsigned, so
+    /// -1 is `u64::MAX`.
     pub fn integer(&mut self) -> Result<u64, WireError> {
         self.value(|scanner| scanner.integer())
     }
@@ -244,3 +245,6 @@ impl Binary<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,3 +185,100 @@ impl<'a> Pieces<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(text: &[u8]) -> Result<Header<'_>, WireError> {
+        let limits: &Limits = Box::leak(Box::default());
+        Body::new(text, &[]).open(limits).map(|(header, _)| header)
+    }
+
+    #[test]
+    fn header_fields_are_borrowed() {
+        let header = open(b"C\x0012\0Streams\0read\0\"VS0\"\0").unwrap();
+        let Header::Command { token, service, name } = header else { panic!() };
+        assert!(matches!(token, Cow::Borrowed(b"12")));
+        assert!(matches!(service, Cow::Borrowed(b"Streams")));
+        assert!(matches!(name, Cow::Borrowed(b"read")));
+        assert_eq!(open(b"N\0\0").unwrap(), Header::NotRecognized { token: b"".into() });
+        assert_eq!(open(b"R\0a\x03\0").unwrap(), Header::Reply { token: b"a\x03".into() });
+        assert_eq!(open(b"P\x001\0").unwrap(), Header::Progress { token: b"1".into() });
+        let event = Header::Event { service: b"Foo".into(), name: b"bar".into() };
+        assert_eq!(open(b"E\0Foo\0bar\0\"x\"\0").unwrap(), event);
+    }
+
+    #[test]
+    fn broken_headers_are_protocol_errors() {
+        let broken: [&[u8]; 11] = [
+            b"",
+            b"C",
+            b"\x001\0",
+            b"CC\x001\0Locator\0sync\0",
+            b"X\x001\0",
+            b"C\x001",
+            b"C\x001\0Locator\0",
+            b"C\x001\0Locator\0sync",
+            b"E\0Nope",
+            b"R\x001",
+            b"C\0",
+        ];
+        for text in broken {
+            assert_eq!(open(text).unwrap_err().code(), 3, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn congestion_levels_come_with_and_without_nul() {
+        let levels: [(&[u8], i64); 8] = [
+            (b"", 0),
+            (b"\0", 0),
+            (b"0\0", 0),
+            (b"100\0", 100),
+            (b"-100\0", -100),
+            (b"-5", -5),
+            (b"007", 7),
+            (b"-99999999999", -100),
+        ];
+        for (text, level) in levels {
+            let message = [b"F\0", text].concat();
+            assert_eq!(open(&message).unwrap(), Header::FlowControl { level });
+        }
+        for text in ["abc\0", "1\x002\0", "-", "1.5", " 1", "111111111111111111111"] {
+            let message = [b"F\0", text.as_bytes()].concat();
+            assert_eq!(open(&message).unwrap_err().code(), 3, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn long_fields_are_refused() {
+        let limits = Limits { token_bytes_max: 3, name_bytes_max: 4, ..Limits::default() };
+        let code =
+            |text: &[u8]| Body::new(text, &[]).open(&limits).map_err(|error| error.code()).err();
+        assert_eq!(code(b"C\x00123\0abcd\0abcd\0"), None);
+        assert_eq!(code(b"C\x001234\0abcd\0abcd\0"), Some(4));
+        assert_eq!(code(b"C\x00123\0abcde\0abcd\0"), Some(4));
+        assert_eq!(code(b"C\x00123\0abcd\0abcde\0"), Some(4));
+        assert_eq!(code(b"C\x00123\0abcde"), Some(4));
+    }
+
+    #[test]
+    fn fields_and_arguments_cross_pieces() {
+        let whole = b"C\x00123\0Streams\0read\0\"VS0\"\x00100\0";
+        let limits = Limits::default();
+        for at in 0..whole.len() {
+            for length in 1..=whole.len() - at {
+                let text = [&whole[..at], &whole[at + length..]].concat();
+                let blocks = [(at, Bytes::copy_from_slice(&whole[at..at + length]))];
+                let body = Body::new(&text, &blocks);
+                assert_eq!(body.to_vec(), whole);
+                let (header, mut arguments) = body.open(&limits).unwrap();
+                assert_eq!(header, open(whole).unwrap());
+                assert_eq!(arguments.string().unwrap(), "VS0");
+                assert_eq!(arguments.integer().unwrap(), 100);
+                arguments.end().unwrap();
+            }
+        }
+    }
+}

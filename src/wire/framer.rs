@@ -1,8 +1,9 @@
-//! Framing: escapes, BIN blocks, end of message, end of stream (TCF specification, "Message format").
+//! Framing: escapes, BIN blocks, end of message, end of stream (TCF specification, "Message
+//! format").
 //!
 //! A message that lies in one input without an escape of its own is handed out where it lies. Any
-//! other is gathered in the framer's body, but for large BIN blocks, which get memory of their own so
-//! that binary data can become a stream's segment without another copy.
+//! other is gathered in the framer's body, but for large BIN blocks, which get memory of their own
+//! so that binary data can become a stream's segment without another copy.
 
 use bytes::Bytes;
 use memchr::memchr;
@@ -20,23 +21,24 @@ const EOS: u8 = 2;
 /// `ESC 3`: a BIN block; its length and its raw bytes follow.
 const BIN: u8 = 3;
 
-/// Bytes of a BIN block's length at most. The reference pads lengths to two or three bytes; five carry
-/// any length that fits its 32-bit counters.
+/// Bytes of a BIN block's length at most. The reference pads lengths to two or three bytes; five
+/// carry any length that fits its 32-bit counters.
 const LENGTH_BYTES_MAX: u32 = 5;
 
-/// Capacity that an idle framer may keep, so that a slow trickle of split messages does not allocate
-/// for each, and ten thousand idle channels cost next to nothing.
+/// Capacity that an idle framer may keep, so that a slow trickle of split messages does not
+/// allocate for each, and ten thousand idle channels cost next to nothing.
 const IDLE_BYTES_MAX: usize = 512;
 
-/// First allocation for a large block. A peer that only claims a large block costs no more than this.
+/// First allocation for a large block. A peer that only claims a large block costs no more than
+/// this.
 const BLOCK_FIRST_BYTES: usize = 64 << 10;
 
 /// Each further allocation is so many times what has arrived: a peer must send a quarter of what it
 /// makes us hold, and a 16 MiB block moves five times at most.
 const BLOCK_GROWTH: usize = 4;
 
-/// Decodes one direction of one channel, in any split of its input: one byte at a time or a thousand
-/// messages at once. Idle, it holds no memory of its own to speak of.
+/// Decodes one direction of one channel, in any split of its input: one byte at a time or a
+/// thousand messages at once. Idle, it holds no memory of its own to speak of.
 #[derive(Debug)]
 pub struct Framer {
     state: State,
@@ -71,6 +73,12 @@ enum State {
     Ended,
 }
 
+/// What an escape sequence ends.
+enum Mark {
+    Message,
+    Stream,
+}
+
 /// A block under way that gets its own memory.
 #[derive(Debug)]
 struct LargeBlock {
@@ -103,9 +111,9 @@ impl Framer {
         }
     }
 
-    /// Decodes the next frame and advances `input` behind it. `None`: all input is taken in, and more is
-    /// needed; only this call gives memory back, so go on until it comes. After an error, or the end of
-    /// stream, the framer swallows what follows.
+    /// Decodes the next frame and advances `input` behind it. `None`: all input is taken in, and
+    /// more is needed; only this call gives memory back, so go on until it comes. After an error,
+    /// or the end of stream, the framer swallows what follows.
     pub fn decode<'i: 'f, 'f>(
         &'f mut self,
         input: &mut &'i [u8],
@@ -132,23 +140,13 @@ impl Framer {
                 }
                 State::Escape => {
                     let Some(&byte) = input.split_off_first() else { return Ok(None) };
-                    self.state = State::Text;
-                    match byte {
-                        ESCAPED_ESC => self.take_text(&[ESC])?,
-                        EOM => {
-                            self.handed_out = true;
+                    match self.escape(byte)? {
+                        None => {}
+                        Some(Mark::Message) => {
                             let body = Body::new(&self.body, &self.blocks);
                             return Ok(Some(Frame::Message(body)));
                         }
-                        EOS => {
-                            self.end();
-                            return Ok(Some(Frame::EndOfStream));
-                        }
-                        BIN => self.state = State::Length { value: 0, bytes: 0 },
-                        _ => {
-                            self.end();
-                            return Err(WireError::Protocol(format!("Escape sequence 3, {byte}")));
-                        }
+                        Some(Mark::Stream) => return Ok(Some(Frame::EndOfStream)),
                     }
                 }
                 State::Length { value, bytes } => {
@@ -186,9 +184,9 @@ impl Framer {
         }
     }
 
-    /// The unfilled rest of a large BIN block under way, where there is one: the next bytes from the
-    /// socket belong there and need no decoding. Report how many came with `filled`. It may be shorter
-    /// than what is left of the block; it is never empty.
+    /// The unfilled rest of a large BIN block under way, where there is one: the next bytes from
+    /// the socket belong there and need no decoding. Report how many came with `filled`. It may be
+    /// shorter than what is left of the block; it is never empty.
     pub fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.state {
             State::Large(block) => Some(block.room()),
@@ -219,6 +217,28 @@ impl Framer {
 
     fn is_at_start(&self) -> bool {
         self.body.is_empty() && self.blocks.is_empty()
+    }
+
+    /// Takes the byte behind an ESC, and says what it ends.
+    fn escape(&mut self, byte: u8) -> Result<Option<Mark>, WireError> {
+        self.state = State::Text;
+        match byte {
+            ESCAPED_ESC => self.take_text(&[ESC])?,
+            BIN => self.state = State::Length { value: 0, bytes: 0 },
+            EOM => {
+                self.handed_out = true;
+                return Ok(Some(Mark::Message));
+            }
+            EOS => {
+                self.end();
+                return Ok(Some(Mark::Stream));
+            }
+            _ => {
+                self.end();
+                return Err(WireError::Protocol(format!("Escape sequence 3, {byte}")));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes in text without an ESC to its end, and gives memory back if no message is under way.
@@ -409,6 +429,7 @@ mod tests {
             let mut small = text[10..size].to_vec();
             small.extend([3, 3, 10]);
             small.extend_from_slice(&[3; 10]);
+            small.extend([3, 1]);
             for input in [text, block, mixed, escaped, small] {
                 for part in [1, 10_000] {
                     match decode(&input, part) {

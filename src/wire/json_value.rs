@@ -104,7 +104,8 @@ impl Scanner<'_> {
         self.expect(end, what).map(|()| true)
     }
 
-    /// An integer where it is one that fits; otherwise a double, and `null` for what no double holds.
+    /// An integer where it is one that fits; otherwise a double, and `null` for what no double
+    /// holds.
     fn number(&mut self) -> Result<Value, WireError> {
         let at = self.rest;
         let text = self.number_text()?;
@@ -128,8 +129,8 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Checks what was taken since `length` bytes were left. Asked within arrays and objects as well,
-    /// so that no more is built than the bound allows.
+    /// Checks what was taken since `length` bytes were left. Asked within arrays and objects as
+    /// well, so that no more is built than the bound allows.
     fn check_value_length(&self, length: usize) -> Result<(), WireError> {
         if length - self.rest.len() > self.limits.argument_bytes_max {
             return Err(WireError::Limit("Argument too long".into()));

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-/// Fills `params` into `format`. What is not a placeholder that can be filled stays as it is: the text
-/// is for a person, who can make something of it.
+/// Fills `params` into `format`. What is not a placeholder that can be filled stays as it is: the
+/// text is for a person, who can make something of it.
 pub(crate) fn fill(format: &str, params: &[Value]) -> String {
     let mut text = String::with_capacity(format.len());
     let mut rest = format;
@@ -64,5 +64,36 @@ fn rounded(param: &Value, scale: f64, unit: &str) -> String {
             format!("{:.0}{unit}", number * scale)
         }
         _ => plain(param),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn placeholders_are_filled() {
+        let params = [json!("ctx"), json!(12), json!(0.5), json!(null), json!(2.7), json!(true)];
+        let cases = [
+            ("Invalid {0} at {1,number,integer}", "Invalid ctx at 12"),
+            ("{2,number,percent}", "50%"),
+            ("{1,number,percent}", "1200%"),
+            ("{4,number,integer} {4} {4,number} {4, number , integer}", "3 2.7 2.7 3"),
+            ("{3} {5}", "null true"),
+            ("{0}{0}{ 1 }", "ctxctx12"),
+            ("it''s '{'q'}'", "it's {q}"),
+            ("'{0}' {0}", "{0} ctx"),
+            ("'it''s {0}' {0}", "it's {0} ctx"),
+            ("an unpaired ' {0}", "an unpaired  {0}"),
+            ("{6} {x} {} {0", "{6} {x} {} {0"),
+            ("{-1} } {0,date,short}", "{-1} } ctx"),
+            ("", ""),
+            ("\u{e9}{0}\u{1f600}", "\u{e9}ctx\u{1f600}"),
+        ];
+        for (format, text) in cases {
+            assert_eq!(fill(format, &params), text);
+        }
     }
 }

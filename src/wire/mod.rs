@@ -1,9 +1,9 @@
 //! What TCF bytes mean: framing, messages, arguments, error reports, and their limits.
 //!
 //! Decoding goes [`Framer`] (escapes, BIN blocks, end markers) → [`Frame`] → [`Body`] (one whole
-//! message, possibly in pieces) → [`Arguments`]. Encoding goes [`MessageWriter`] → [`Output`]. The room
-//! never sees a socket, a channel's state or a stream. The rules come from the TCF specification and
-//! from what deployed peers really send.
+//! message, possibly in pieces) → [`Arguments`]. Encoding goes [`MessageWriter`] → [`Output`]. The
+//! room never sees a socket, a channel's state or a stream. The rules come from the TCF
+//! specification and from what deployed peers really send.
 
 mod arguments;
 mod base64_text;

@@ -17,9 +17,9 @@ const IDLE_BYTES_MAX: usize = 512;
 const GATHERED_BYTES_MIN: usize = IDLE_BYTES_MAX;
 const GATHERED_BYTES_MAX: usize = 16 << 10;
 
-/// A queue of bytes to send. Small ones are gathered by copying, large ones are kept as they are, so
-/// that one `writev` takes many messages and no large payload is copied. Empty, it holds no memory to
-/// speak of.
+/// A queue of bytes to send. Small ones are gathered by copying, large ones are kept as they are,
+/// so that one `writev` takes many messages and no large payload is copied. Empty, it holds no
+/// memory to speak of.
 #[derive(Debug, Default)]
 pub struct Output {
     /// Complete pieces, none of them empty.
@@ -139,8 +139,8 @@ impl Output {
 
     /// Gives memory back when all is sent.
     fn release(&mut self) {
-        // A queue that had pieces may share the memory of its tail with one of them: what `capacity`
-        // says then is not what it holds.
+        // A queue that had pieces may share the memory of its tail with one of them: what
+        // `capacity` says then is not what it holds.
         let is_small = self.pieces.capacity() == 0 && self.tail.capacity() <= IDLE_BYTES_MAX;
         if is_small {
             self.tail.clear();
@@ -148,5 +148,81 @@ impl Output {
         } else {
             *self = Output::default();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn front(output: &Output, count: usize) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 4];
+        let filled = output.fill_slices(&mut slices);
+        assert!(slices[..filled].iter().all(|slice| !slice.is_empty()));
+        slices[..filled].iter().flat_map(|slice| slice.iter()).take(count).copied().collect()
+    }
+
+    #[test]
+    fn bytes_leave_in_the_order_they_came() {
+        for step in [7, 1000, 2048, 5000, 100_000] {
+            let mut output = Output::default();
+            let mut expected = Vec::new();
+            let mut sent = Vec::new();
+            for round in 0..60_usize {
+                let size = [3, 900, 2047, 2048, 9000][round % 5];
+                let bytes: Vec<u8> = (0..size).map(|at| (at + round) as u8).collect();
+                expected.extend_from_slice(&bytes);
+                match round % 3 {
+                    0 => output.put_slice(&bytes),
+                    1 => output.put_shared(bytes.into()),
+                    _ => output.put_with(size, |piece| piece.copy_from_slice(&bytes)),
+                }
+                if round % 4 == 0 {
+                    let part = front(&output, step);
+                    output.advance(part.len());
+                    sent.extend_from_slice(&part);
+                }
+                assert_eq!(output.len(), expected.len() - sent.len());
+            }
+            assert_eq!(output.to_vec(), expected[sent.len()..]);
+            while !output.is_empty() {
+                let part = front(&output, step);
+                output.advance(part.len());
+                sent.extend_from_slice(&part);
+            }
+            assert!(sent == expected);
+        }
+    }
+
+    #[test]
+    fn large_pieces_are_not_copied_and_small_ones_are_gathered() {
+        let mut output = Output::default();
+        let large = Bytes::from(vec![1; SHARED_BYTES_MIN]);
+        output.put_slice(b"ab");
+        output.put_shared(Bytes::from_static(b"cd"));
+        output.put_shared(large.clone());
+        output.put_slice(b"e");
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(output.fill_slices(&mut slices), 3);
+        assert_eq!((&*slices[0], &*slices[2]), (&b"abcd"[..], &b"e"[..]));
+        assert_eq!(slices[1].as_ptr(), large.as_ptr());
+        assert_eq!(output.fill_slices(&mut slices[..1]), 1);
+    }
+
+    #[test]
+    fn an_empty_queue_holds_next_to_nothing() {
+        let mut output = Output::default();
+        for size in [10, 20_000, 10] {
+            output.put_slice(&vec![0; size]);
+            output.put_shared(vec![0; size].into());
+            output.advance(output.len());
+            assert!(output.pieces.capacity() == 0 && output.tail.capacity() <= IDLE_BYTES_MAX);
+        }
+        for _ in 0..1000 {
+            output.put_slice(b"a message as small as most");
+            output.advance(10);
+            output.advance(output.len());
+        }
+        assert!(output.tail.capacity() <= IDLE_BYTES_MAX);
     }
 }

@@ -45,6 +45,8 @@ pub struct Shard {
     closed: VecDeque<ChannelId>,
     /// Channels that did all they may do in this turn and have input left.
     exhausted: Vec<ChannelId>,
+    /// Channels whose end is under way, and which get what answers there are first.
+    answering: Vec<ChannelId>,
     /// Counts `settle`.
     turn: u64,
     /// The latest time told, for the calls that are told none.
@@ -70,6 +72,7 @@ impl Shard {
             ready: VecDeque::new(),
             closed: VecDeque::new(),
             exhausted: Vec::new(),
+            answering: Vec::new(),
             turn: 0,
             now: Now::default(),
             is_draining: false,
@@ -95,7 +98,7 @@ impl Shard {
         if self.is_draining {
             let text = "The broker is shutting down";
             let report = error_report(error_code::CHANNEL_CLOSED, now.unix_ms, text);
-            self.finish(now, id, Some(report));
+            self.end_now(now, id, Some(report));
         }
         id
     }
@@ -142,7 +145,7 @@ impl Shard {
                 Step::Starved => return,
                 Step::Done => {}
                 Step::Hello => self.forget_hello_deadline(channel),
-                Step::Ended => self.finish(now, channel, None),
+                Step::Ended => self.end(channel, None),
                 Step::Malformed(error) => self.refuse(now, channel, &error),
             }
             self.take_effects(now);
@@ -169,7 +172,7 @@ impl Shard {
     /// The peer will send no more bytes (FIN). All input must have been taken in before.
     pub fn receive_end(&mut self, now: Now, channel: ChannelId) {
         self.now = now;
-        self.finish(now, channel, None);
+        self.end(channel, None);
     }
 
     /// The connection is broken (reset, or our bound on it is over): forget it at once.
@@ -215,6 +218,7 @@ impl Shard {
         self.now = now;
         self.engine.settle(now.instant);
         self.take_effects(now);
+        self.go_on_ending(now);
         self.turn += 1;
         for channel in std::mem::take(&mut self.exhausted) {
             self.mark_ready(channel);
@@ -264,6 +268,11 @@ impl Shard {
 
     /// When `handle_timeout` must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
+        let sessions = self.answering.iter().filter_map(|channel| self.sessions.get(*channel));
+        if sessions.into_iter().any(|session| !session.is_paused) {
+            // Its end needs another turn, and nothing else may come that would cause one.
+            return Some(Instant::default());
+        }
         let hello = self.hello_deadlines.first().map(|(deadline, _)| *deadline);
         match (hello, self.engine.next_deadline()) {
             (Some(hello), Some(engine)) => Some(hello.min(engine)),
@@ -284,7 +293,7 @@ impl Shard {
             }
             let report = error_report(error_code::PROTOCOL, now.unix_ms, &text);
             self.hello_deadlines.pop_first();
-            self.finish(now, channel, Some(report));
+            self.end_now(now, channel, Some(report));
         }
         self.engine.handle_timeout(now.instant);
         self.take_effects(now);
@@ -295,9 +304,12 @@ impl Shard {
     pub fn drain(&mut self, now: Now) {
         self.now = now;
         self.is_draining = true;
+        // What came before counts.
+        self.engine.settle(now.instant);
+        self.take_effects(now);
         let channels: Vec<ChannelId> = self.sessions.iter().map(|session| session.id).collect();
         for channel in channels {
-            self.finish(now, channel, None);
+            self.end_now(now, channel, None);
         }
     }
 
@@ -327,19 +339,44 @@ impl Shard {
         }
         self.malformed += 1;
         let report = error_report(error.code(), now.unix_ms, &text);
-        self.finish(now, channel, Some(report));
+        self.end(channel, Some(report));
     }
 
-    /// Begins the end of a channel: once the core has answered what pends, our end of stream leaves.
-    fn finish(&mut self, now: Now, channel: ChannelId, report: Option<ErrorReport>) {
+    /// Begins the end of a channel whose peer has said its last. What came before counts, so it is first
+    /// answered as far as it can be: that takes until a turn gives the channel nothing more.
+    fn end(&mut self, channel: ChannelId, report: Option<ErrorReport>) {
         self.forget_hello_deadline(channel);
         let Some(session) = self.sessions.get_mut(channel) else { return };
         if session.channel.finish(report) {
-            // What came before counts, so that it is answered and not cancelled.
-            self.engine.settle(now.instant);
+            session.begin_answering();
+            self.answering.push(channel);
+            self.mark_ready(channel);
+        }
+    }
+
+    /// Ends a channel: once the core has answered what pends, our end of stream leaves.
+    fn end_now(&mut self, now: Now, channel: ChannelId, report: Option<ErrorReport>) {
+        self.end(channel, report);
+        self.stop_answering(now, channel);
+    }
+
+    fn stop_answering(&mut self, now: Now, channel: ChannelId) {
+        let Some(session) = self.sessions.get_mut(channel) else { return };
+        if session.stop_answering() {
             self.engine.finish(now.instant, channel);
             self.take_effects(now);
-            self.mark_ready(channel);
+        }
+    }
+
+    /// Goes on with the ends that are under way, after a turn's answers.
+    fn go_on_ending(&mut self, now: Now) {
+        for channel in std::mem::take(&mut self.answering) {
+            let Some(session) = self.sessions.get_mut(channel) else { continue };
+            if session.may_get_more() {
+                self.answering.push(channel);
+            } else {
+                self.stop_answering(now, channel);
+            }
         }
     }
 

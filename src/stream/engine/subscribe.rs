@@ -159,13 +159,11 @@ impl Engine {
     pub(super) fn take_subscribed(&mut self, now: Instant, channel: ChannelId, grants: Vec<Grant>) {
         for grant in &grants {
             self.take_grant(grant);
-            let is_attached = self
-                .front
-                .channels
-                .get(channel)
-                .and_then(|state| state.attachments.get(&grant.meta.id))
-                .is_some_and(|attachment| !attachment.is_finished);
-            if !is_attached {
+            let Some(state) = self.front.channels.get(channel) else { continue };
+            let attachment = state.attachments.get(&grant.meta.id);
+            let is_attached = attachment.is_some_and(|attachment| !attachment.is_finished);
+            // What an earlier subscription has announced may have been left on purpose.
+            if !is_attached && !state.is_subscribed_to(&grant.meta) {
                 self.attach_there(now, channel, grant, AttachOptions::default(), false);
             }
         }

@@ -40,6 +40,8 @@ pub struct Session {
     /// The turn of the last command, and how many came in it.
     turn: u64,
     commands_in_turn: usize,
+    /// While the peer's end waits for the answers that there still are: `queued_bytes` when last looked at.
+    answered_bytes: Option<u64>,
 }
 
 /// What became of one frame.
@@ -105,6 +107,7 @@ impl Session {
             commands: 0,
             turn: 0,
             commands_in_turn: 0,
+            answered_bytes: None,
         }
     }
 
@@ -198,6 +201,24 @@ impl Session {
             Effect::Resume { .. } | Effect::Finished { .. } => {}
         }
         self.count_queued(unsent);
+    }
+
+    /// Notes that the peer has said its last, and gets the answers that there still are.
+    pub fn begin_answering(&mut self) {
+        self.answered_bytes = Some(self.queued_bytes);
+    }
+
+    /// Whether another turn may answer more; asked once a turn. It may where this one did, or where the
+    /// peer must take in what it has got before.
+    pub fn may_get_more(&mut self) -> bool {
+        let Some(answered_bytes) = self.answered_bytes else { return false };
+        self.answered_bytes = Some(self.queued_bytes);
+        self.is_paused || self.queued_bytes != answered_bytes
+    }
+
+    /// Ends the time of answers; false where it had ended or not begun.
+    pub fn stop_answering(&mut self) -> bool {
+        self.answered_bytes.take().is_some()
     }
 
     /// Writes our end of stream.

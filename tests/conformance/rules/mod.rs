@@ -1,0 +1,6 @@
+//! What Weir promises and no recording of the reference can show.
+
+pub mod hostile;
+pub mod lifetime;
+pub mod relay;
+pub mod writers;

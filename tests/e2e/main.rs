@@ -1,0 +1,13 @@
+//! The whole program from outside: a real broker, real sockets, the tools as people run them, and a
+//! client that others wrote.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod conformance_scenario;
+mod exit_codes;
+mod fan_out;
+mod hostile_input;
+mod python_client;
+mod slow_readers;
+mod tools;
