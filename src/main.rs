@@ -1,2 +1,22 @@
 //! The `weir` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use weir::cli::args::Args;
+use weir::cli::{self, Exit};
+
+fn main() -> ExitCode {
+    // Ends the program with code 2 where the arguments are wrong, 0 after help.
+    let args = Args::parse();
+    match cli::run(args) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let exit = Exit::of(&error);
+            if exit != Exit::Ok {
+                eprintln!("weir: {}", cli::describe(&error));
+            }
+            exit.into()
+        }
+    }
+}

@@ -78,3 +78,16 @@ pub enum Reply {
     /// `Diagnostics.createTestStreams`: the streams to write and to read.
     TestStreams(Result<(StreamId, StreamId), Refusal>),
 }
+
+impl Effect {
+    /// The channel that the effect is for.
+    pub fn channel(&self) -> ChannelId {
+        match self {
+            Effect::Reply { channel, .. }
+            | Effect::Created { channel, .. }
+            | Effect::Disposed { channel, .. }
+            | Effect::Resume { channel }
+            | Effect::Finished { channel } => *channel,
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! The core's bounds, each with its default and why.
 
+use crate::stream::Refusal;
+
 /// Bounds of one engine. Every one has a test at it and one past it.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -22,8 +24,38 @@ pub struct Limits {
     /// Streams that one channel has read to their end and not yet disconnected from; the oldest is
     /// forgotten beyond.
     pub finished_per_channel_max: usize,
+    /// Bytes served to one channel in one turn, so that one with many reads under way cannot pin more
+    /// than a buffer before its own bound on unsent bytes is looked at.
+    pub served_bytes_per_turn: usize,
     /// Messages queued for one other worker above which the channels that feed it wait.
     pub outbox_messages_pause: usize,
+}
+
+impl Limits {
+    /// Whether a channel that has `parked` bytes in `pending` parked commands may park `more`. One that
+    /// can be paused instead is; and one write always may, since a message has its own bound.
+    pub(super) fn admit_parked(
+        &self,
+        may_pause: bool,
+        parked: u64,
+        pending: usize,
+        more: u64,
+    ) -> Result<(), Refusal> {
+        if may_pause {
+            return Ok(());
+        }
+        if parked > 0 && parked + more > self.parked_bytes_max {
+            return Err(Refusal::Limit(format!(
+                "the channel has {parked} bytes parked; wait for replies before writing more"
+            )));
+        }
+        if pending >= self.pending_per_channel_max {
+            return Err(Refusal::Limit(format!(
+                "the channel has {pending} commands pending; wait for replies before sending more"
+            )));
+        }
+        Ok(())
+    }
 }
 
 impl Default for Limits {
@@ -38,6 +70,7 @@ impl Default for Limits {
             parked_bytes_pause: 1 << 20,
             parked_bytes_max: 8 << 20,
             finished_per_channel_max: 1_024,
+            served_bytes_per_turn: 1 << 20,
             outbox_messages_pause: 1_024,
         }
     }

@@ -1,1 +1,314 @@
-//! One stream's bytes.
+//! One stream's bytes: contiguous, addressed by absolute offsets, shared without copies.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::id::Offset;
+use crate::stream::{Chunks, Payload};
+
+/// The first block of a log that gathers small writes; an idle console should cost little.
+const BLOCK_BYTES_MIN: usize = 1 << 10;
+/// The largest such block: big enough that one allocation serves hundreds of small writes.
+const BLOCK_BYTES_MAX: usize = 32 << 10;
+/// A write of at least so many bytes becomes a segment as it is; below, copying is cheaper than a piece
+/// of its own on its way through every reader's socket.
+const SEGMENT_BYTES_MIN: usize = 2 << 10;
+
+/// The bytes of one stream from `start` to `end`.
+///
+/// Invariant: `start <= end`; `sealed` is in order and without a gap, its last segment ends where
+/// `active` begins, and `active` ends at `end`. Bytes before `start` in the first segment count as gone.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    sealed: VecDeque<Segment>,
+    active: BytesMut,
+    /// A shared copy of the front of `active`, so that several readers of few bytes share one.
+    tail: Option<Segment>,
+    block_bytes: usize,
+    start: Offset,
+    end: Offset,
+}
+
+#[derive(Debug)]
+struct Segment {
+    at: Offset,
+    bytes: Bytes,
+}
+
+impl Segment {
+    fn end(&self) -> Offset {
+        self.at.plus(self.bytes.len() as u64)
+    }
+}
+
+impl Log {
+    /// An empty log whose next byte has this offset.
+    pub(super) fn starting_at(offset: Offset) -> Log {
+        Log { start: offset, end: offset, ..Log::default() }
+    }
+
+    /// The oldest byte kept.
+    pub(super) fn start(&self) -> Offset {
+        self.start
+    }
+
+    /// The next byte to be written.
+    pub(super) fn end(&self) -> Offset {
+        self.end
+    }
+
+    /// The count of bytes kept.
+    pub(super) fn len(&self) -> u64 {
+        self.end.since(self.start)
+    }
+
+    /// Appends the first `count` bytes of `payload`. Owned bytes that are many become a segment without a
+    /// copy.
+    pub(super) fn append(&mut self, payload: &Payload<'_>, count: usize) {
+        match payload {
+            Payload::Owned(bytes) if count >= SEGMENT_BYTES_MIN => {
+                self.append_shared(bytes.slice(..count));
+            }
+            _ => self.append_copy(&payload.as_slice()[..count]),
+        }
+    }
+
+    /// Appends shared bytes.
+    pub(super) fn append_shared(&mut self, bytes: Bytes) {
+        if bytes.len() < SEGMENT_BYTES_MIN {
+            return self.append_copy(&bytes);
+        }
+        self.seal();
+        let at = self.end;
+        self.end = at.plus(bytes.len() as u64);
+        self.sealed.push_back(Segment { at, bytes });
+    }
+
+    fn append_copy(&mut self, mut slice: &[u8]) {
+        while !slice.is_empty() {
+            let room = self.active.capacity() - self.active.len();
+            if room == 0 {
+                self.seal();
+                self.block_bytes = (self.block_bytes * 2).clamp(BLOCK_BYTES_MIN, BLOCK_BYTES_MAX);
+                self.active = BytesMut::with_capacity(self.block_bytes);
+                continue;
+            }
+            let (now, later) = slice.split_at(room.min(slice.len()));
+            self.active.extend_from_slice(now);
+            self.end = self.end.plus(now.len() as u64);
+            slice = later;
+        }
+    }
+
+    /// Turns the gathered bytes into a segment; the rest of their block goes on gathering.
+    fn seal(&mut self) {
+        if self.active.is_empty() {
+            return;
+        }
+        let at = self.active_start();
+        self.tail = None;
+        let bytes = self.active.split().freeze();
+        if at.plus(bytes.len() as u64) > self.start {
+            self.sealed.push_back(Segment { at, bytes });
+        }
+    }
+
+    fn active_start(&self) -> Offset {
+        self.end.back(self.active.len() as u64)
+    }
+
+    /// Up to `max` bytes from `from`, which must lie between `start` and `end`.
+    pub(super) fn read_at(&mut self, from: Offset, max: u64) -> Chunks {
+        debug_assert!(self.start <= from && from <= self.end);
+        let until = from.plus(max.min(self.end.since(from)));
+        let mut chunks = Chunks::EMPTY;
+        if until == from {
+            return chunks;
+        }
+        if until > self.active_start() && self.active.len() >= SEGMENT_BYTES_MIN {
+            self.seal();
+        }
+        let mut at = from;
+        let first = self.sealed.partition_point(|segment| segment.end() <= at);
+        for segment in self.sealed.range(first..) {
+            if at >= until {
+                break;
+            }
+            let stop = until.min(segment.end());
+            chunks.push(slice_of(segment, at, stop));
+            at = stop;
+        }
+        if at < until {
+            let tail = self.tail_from(at, until);
+            chunks.push(tail);
+        }
+        chunks
+    }
+
+    /// Bytes of `active` that are too few to be sealed: copied once, and shared by the readers that want
+    /// them now.
+    fn tail_from(&mut self, from: Offset, until: Offset) -> Bytes {
+        if let Some(tail) = &self.tail
+            && tail.at <= from
+            && until <= tail.end()
+        {
+            return slice_of(tail, from, until);
+        }
+        let base = self.active_start();
+        let begin = from.since(base) as usize;
+        let copy = Segment { at: from, bytes: Bytes::copy_from_slice(&self.active[begin..]) };
+        let slice = slice_of(&copy, from, until);
+        self.tail = Some(copy);
+        slice
+    }
+
+    /// Lets go of everything before `offset`, which must not lie behind `end`.
+    pub(super) fn trim(&mut self, offset: Offset) {
+        debug_assert!(offset <= self.end);
+        if offset <= self.start {
+            return;
+        }
+        self.start = offset;
+        while self.sealed.front().is_some_and(|segment| segment.end() <= offset) {
+            self.sealed.pop_front();
+        }
+        if self.tail.as_ref().is_some_and(|tail| tail.end() <= offset) {
+            self.tail = None;
+        }
+        if self.start == self.end {
+            if self.active.capacity() > BLOCK_BYTES_MIN {
+                self.active = BytesMut::new();
+                self.block_bytes = 0;
+            } else {
+                self.active.clear();
+            }
+        }
+        if self.sealed.is_empty() && self.sealed.capacity() > 64 {
+            self.sealed = VecDeque::new();
+        }
+    }
+
+    /// Puts older bytes in front: `chunks` begin at `from` and reach at least to `start`. What overlaps is
+    /// ignored.
+    pub(super) fn prepend(&mut self, from: Offset, chunks: Chunks) {
+        let mut older = VecDeque::new();
+        let mut at = from;
+        for bytes in chunks {
+            if at >= self.start {
+                break;
+            }
+            let len = self.start.since(at).min(bytes.len() as u64) as usize;
+            older.push_back(Segment { at, bytes: bytes.slice(..len) });
+            at = at.plus(len as u64);
+        }
+        if older.is_empty() {
+            return;
+        }
+        debug_assert_eq!(at, self.start, "older bytes reach the ones kept");
+        // The first segment kept may begin before `start`; what lies there counts as gone, and stays so.
+        if let Some(first) = self.sealed.front_mut()
+            && first.at < self.start
+        {
+            first.bytes = first.bytes.slice(self.start.since(first.at) as usize..);
+            first.at = self.start;
+        }
+        debug_assert!(self.active_start() >= self.start || self.active.is_empty());
+        older.append(&mut self.sealed);
+        self.sealed = older;
+        self.start = from;
+    }
+
+    /// Appends what another log has from `at` on. A gap before `at` (bytes that the other log has let go)
+    /// takes with it everything before it.
+    pub(super) fn extend(&mut self, at: Offset, chunks: Chunks) {
+        if at > self.end {
+            *self = Log::starting_at(at);
+        }
+        let mut skip = self.end.since(at);
+        for bytes in chunks {
+            let len = bytes.len() as u64;
+            if skip >= len {
+                skip -= len;
+                continue;
+            }
+            let bytes = bytes.slice(skip as usize..);
+            skip = 0;
+            // Kept as they are even where few: a view's log is drained soon, and copying would give up
+            // the sharing between workers.
+            self.seal();
+            let at = self.end;
+            self.end = at.plus(bytes.len() as u64);
+            self.sealed.push_back(Segment { at, bytes });
+        }
+    }
+}
+
+fn slice_of(segment: &Segment, from: Offset, until: Offset) -> Bytes {
+    segment.bytes.slice(from.since(segment.at) as usize..until.since(segment.at) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_of(log: &mut Log) -> Vec<u8> {
+        log.read_at(log.start(), u64::MAX).to_vec()
+    }
+
+    #[test]
+    fn small_and_large_writes_come_back_in_order() {
+        let mut log = Log::starting_at(Offset(7));
+        let mut model = Vec::new();
+        for (round, len) in [1, 5, 3000, 2047, 2048, 40_000, 0, 9].into_iter().enumerate() {
+            let data: Vec<u8> = (0..len).map(|i| (i * 7 + round) as u8).collect();
+            if round % 2 == 0 {
+                log.append(&Payload::Borrowed(&data), len);
+            } else {
+                log.append(&Payload::Owned(data.clone().into()), len);
+            }
+            model.extend_from_slice(&data);
+            assert_eq!(bytes_of(&mut log), model);
+        }
+        assert_eq!(log.end(), Offset(7 + model.len() as u64));
+        log.trim(Offset(7 + 3001));
+        assert_eq!(bytes_of(&mut log), model[3001..]);
+        assert_eq!(log.read_at(Offset(7 + 3005), 10).to_vec(), model[3005..3015]);
+        log.trim(log.end());
+        assert_eq!(log.len(), 0);
+        log.append(&Payload::Borrowed(b"more"), 4);
+        assert_eq!(bytes_of(&mut log), b"more");
+    }
+
+    #[test]
+    fn many_readers_of_few_bytes_share_one_copy() {
+        let mut log = Log::default();
+        log.append(&Payload::Borrowed(b"line\n"), 5);
+        let one = log.read_at(Offset(0), 64);
+        let two = log.read_at(Offset(0), 64);
+        assert_eq!(one.as_slice()[0].as_ptr(), two.as_slice()[0].as_ptr());
+    }
+
+    #[test]
+    fn older_bytes_go_in_front_without_overlap() {
+        let mut home = Log::default();
+        home.append(&Payload::Borrowed(b"0123456789"), 10);
+        let mut view = Log::starting_at(Offset(6));
+        view.extend(Offset(6), home.read_at(Offset(6), 4));
+        view.trim(Offset(8));
+        view.prepend(Offset(2), home.read_at(Offset(2), 8));
+        assert_eq!(view.start(), Offset(2));
+        assert_eq!(bytes_of(&mut view), b"23456789");
+    }
+
+    #[test]
+    fn a_gap_takes_the_older_bytes_with_it() {
+        let mut view = Log::default();
+        view.extend(Offset(0), Bytes::from_static(b"abc").into());
+        view.extend(Offset(9), Bytes::from_static(b"xyz").into());
+        assert_eq!((view.start(), view.end()), (Offset(9), Offset(12)));
+        assert_eq!(bytes_of(&mut view), b"xyz");
+        view.extend(Offset(10), Bytes::from_static(b"yz!").into());
+        assert_eq!(bytes_of(&mut view), b"xyz!");
+    }
+}

@@ -8,16 +8,26 @@
 //! (`park`) and its end. Readers (`readers`) live where their channel lives; an engine with readers of
 //! a stream that has its home elsewhere keeps a *view* of it (`view`).
 
+mod channels;
 mod chunks;
 mod command;
 mod effect;
 mod engine;
+mod floor;
+mod front;
+mod home;
 mod limits;
 mod log;
 mod message;
+mod meta;
 mod options;
+mod outbox;
+mod park;
+mod pump;
+mod readers;
 mod refusal;
 mod report;
+mod view;
 
 pub use chunks::Chunks;
 pub use command::{Command, Flow, Payload};

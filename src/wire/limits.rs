@@ -3,8 +3,8 @@
 /// Bounds of one channel's decoder. Past one the channel is closed with an error report.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of one message after framing is removed. The reference has none; 20 MB messages are known
-    /// to work there.
+    /// Bytes of one message after framing is removed. The reference has none; 20 MB messages are
+    /// known to work there.
     pub message_bytes_max: usize,
     /// Bytes of a token. Deployed peers use decimal counters; the reference keeps 255.
     pub token_bytes_max: usize,

@@ -36,7 +36,8 @@ pub enum Header<'a> {
         /// The event's name.
         name: Cow<'a, [u8]>,
     },
-    /// `F level`: congestion, -100 to 100. Accepted with or without its final NUL; an empty one is 0.
+    /// `F level`: congestion, -100 to 100. Accepted with or without its final NUL; an empty one is
+    /// 0.
     FlowControl {
         /// The level.
         level: i64,

@@ -1,23 +1,30 @@
 //! What TCF bytes mean: framing, messages, arguments, error reports, and their limits.
 //!
 //! Decoding goes [`Framer`] (escapes, BIN blocks, end markers) → [`Frame`] → [`Body`] (one whole
-//! message, possibly in pieces) → [`Arguments`]. Encoding goes [`MessageWriter`] → [`Output`]. The room
-//! never sees a socket, a channel's state or a stream. The rules come from the TCF specification and
-//! from what deployed peers really send.
+//! message, possibly in pieces) → [`Arguments`]. Encoding goes [`MessageWriter`] → [`Output`]. The
+//! room never sees a socket, a channel's state or a stream. The rules come from the TCF
+//! specification and from what deployed peers really send.
 
 mod arguments;
+mod base64_text;
+mod body;
 mod error;
 mod error_report;
 mod framer;
+mod json_text;
+mod json_value;
 mod limits;
 mod message;
+mod message_format;
 mod output;
+mod scanner;
 mod writer;
 
 pub use arguments::{Arguments, Binary};
+pub use body::Body;
 pub use error::WireError;
 pub use error_report::ErrorReport;
-pub use framer::{Body, Frame, Framer};
+pub use framer::{Frame, Framer};
 pub use limits::Limits;
 pub use message::Header;
 pub use output::Output;

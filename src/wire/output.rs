@@ -1,51 +1,228 @@
 //! What waits to be sent on one channel.
 
+use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 
-/// A queue of bytes to send. Small ones are gathered by copying, large ones are kept as they are, so
-/// that one `writev` takes many messages and no large payload is copied. Empty, it holds no memory.
+/// Shared bytes of at least this length stay a piece of their own. Below it a copy, at tens of
+/// nanoseconds, costs less than one more slice in `writev` and one more reference count.
+const SHARED_BYTES_MIN: usize = 2048;
+
+/// What an empty queue may keep, so that a request and its reply need no allocation.
+const IDLE_BYTES_MAX: usize = 512;
+
+/// First allocation for gathered bytes, and the length beyond which a new piece is begun: a longer
+/// one would be copied whole each time that it grows.
+const GATHERED_BYTES_MIN: usize = IDLE_BYTES_MAX;
+const GATHERED_BYTES_MAX: usize = 16 << 10;
+
+/// A queue of bytes to send. Small ones are gathered by copying, large ones are kept as they are,
+/// so that one `writev` takes many messages and no large payload is copied. Empty, it holds no
+/// memory to speak of.
 #[derive(Debug, Default)]
-pub struct Output {}
+pub struct Output {
+    /// Complete pieces, none of them empty.
+    pieces: VecDeque<Bytes>,
+    /// Where small bytes are gathered, behind `pieces`.
+    tail: BytesMut,
+    /// Bytes of `tail` that are sent. More than 0 only while `pieces` is empty.
+    tail_sent: usize,
+    len: usize,
+}
 
 impl Output {
     /// Appends a copy of a few bytes.
     pub fn put_slice(&mut self, slice: &[u8]) {
-        let _ = slice;
-        unimplemented!()
+        self.reserve(slice.len());
+        self.tail.extend_from_slice(slice);
+        self.len += slice.len();
     }
 
     /// Appends shared bytes; copies them where they are too few to be worth a piece of their own.
     pub fn put_shared(&mut self, bytes: Bytes) {
-        let _ = bytes;
-        unimplemented!()
+        if bytes.len() < SHARED_BYTES_MIN {
+            return self.put_slice(&bytes);
+        }
+        self.seal();
+        self.len += bytes.len();
+        self.pieces.push_back(bytes);
+    }
+
+    /// Appends `length` bytes that `fill` writes over zeros.
+    pub(crate) fn put_with(&mut self, length: usize, fill: impl FnOnce(&mut [u8])) {
+        if length < SHARED_BYTES_MIN {
+            self.reserve(length);
+            let start = self.tail.len();
+            self.tail.resize(start + length, 0);
+            fill(&mut self.tail[start..]);
+            self.len += length;
+        } else {
+            let mut piece = vec![0; length];
+            fill(&mut piece);
+            self.put_shared(piece.into());
+        }
     }
 
     /// Unsent bytes.
     pub fn len(&self) -> usize {
-        unimplemented!()
+        self.len
     }
 
     /// Whether everything is sent.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
     /// Fills `slices` from the front of the queue and says how many were filled.
     pub fn fill_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let _ = slices;
-        unimplemented!()
+        let tail = &self.tail[self.tail_sent..];
+        let pieces = self.pieces.iter().map(|piece| &piece[..]);
+        let unsent = pieces.chain((!tail.is_empty()).then_some(tail));
+        let mut filled = 0;
+        for (slice, piece) in slices.iter_mut().zip(unsent) {
+            *slice = IoSlice::new(piece);
+            filled += 1;
+        }
+        filled
     }
 
-    /// Drops the first `count` bytes, which are sent.
-    pub fn advance(&mut self, count: usize) {
-        let _ = count;
-        unimplemented!()
+    /// Drops the first `count` bytes, which are sent. `count` is at most `len`.
+    pub fn advance(&mut self, mut count: usize) {
+        assert!(count <= self.len, "more was sent than waited");
+        self.len -= count;
+        if self.len == 0 {
+            return self.release();
+        }
+        while let Some(piece) = self.pieces.front_mut() {
+            if count < piece.len() {
+                piece.advance(count);
+                return;
+            }
+            count -= piece.len();
+            self.pieces.pop_front();
+        }
+        self.tail_sent += count;
     }
 
     /// Everything that waits, as one copy (for tests and blocking clients).
     pub fn to_vec(&self) -> Vec<u8> {
-        unimplemented!()
+        let mut all = Vec::with_capacity(self.len);
+        for piece in &self.pieces {
+            all.extend_from_slice(piece);
+        }
+        all.extend_from_slice(&self.tail[self.tail_sent..]);
+        all
+    }
+
+    /// Makes room for `count` bytes at the tail.
+    fn reserve(&mut self, count: usize) {
+        if self.tail.capacity() - self.tail.len() >= count {
+            return;
+        }
+        if self.tail.len() + count > GATHERED_BYTES_MAX {
+            self.seal();
+            self.tail = BytesMut::with_capacity(count.max(GATHERED_BYTES_MAX));
+        } else {
+            self.tail.reserve(count.max(self.tail.len()).max(GATHERED_BYTES_MIN));
+        }
+    }
+
+    /// Makes a piece of what is gathered. The rest of its memory serves for the next.
+    fn seal(&mut self) {
+        let mut gathered = self.tail.split();
+        gathered.advance(std::mem::take(&mut self.tail_sent));
+        if !gathered.is_empty() {
+            self.pieces.push_back(gathered.freeze());
+        }
+    }
+
+    /// Gives memory back when all is sent.
+    fn release(&mut self) {
+        // A queue that had pieces may share the memory of its tail with one of them: what
+        // `capacity` says then is not what it holds.
+        let is_small = self.pieces.capacity() == 0 && self.tail.capacity() <= IDLE_BYTES_MAX;
+        if is_small {
+            self.tail.clear();
+            self.tail_sent = 0;
+        } else {
+            *self = Output::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn front(output: &Output, count: usize) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 4];
+        let filled = output.fill_slices(&mut slices);
+        assert!(slices[..filled].iter().all(|slice| !slice.is_empty()));
+        slices[..filled].iter().flat_map(|slice| slice.iter()).take(count).copied().collect()
+    }
+
+    #[test]
+    fn bytes_leave_in_the_order_they_came() {
+        for step in [7, 1000, 2048, 5000, 100_000] {
+            let mut output = Output::default();
+            let mut expected = Vec::new();
+            let mut sent = Vec::new();
+            for round in 0..60_usize {
+                let size = [3, 900, 2047, 2048, 9000][round % 5];
+                let bytes: Vec<u8> = (0..size).map(|at| (at + round) as u8).collect();
+                expected.extend_from_slice(&bytes);
+                match round % 3 {
+                    0 => output.put_slice(&bytes),
+                    1 => output.put_shared(bytes.into()),
+                    _ => output.put_with(size, |piece| piece.copy_from_slice(&bytes)),
+                }
+                if round % 4 == 0 {
+                    let part = front(&output, step);
+                    output.advance(part.len());
+                    sent.extend_from_slice(&part);
+                }
+                assert_eq!(output.len(), expected.len() - sent.len());
+            }
+            assert_eq!(output.to_vec(), expected[sent.len()..]);
+            while !output.is_empty() {
+                let part = front(&output, step);
+                output.advance(part.len());
+                sent.extend_from_slice(&part);
+            }
+            assert!(sent == expected);
+        }
+    }
+
+    #[test]
+    fn large_pieces_are_not_copied_and_small_ones_are_gathered() {
+        let mut output = Output::default();
+        let large = Bytes::from(vec![1; SHARED_BYTES_MIN]);
+        output.put_slice(b"ab");
+        output.put_shared(Bytes::from_static(b"cd"));
+        output.put_shared(large.clone());
+        output.put_slice(b"e");
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(output.fill_slices(&mut slices), 3);
+        assert_eq!((&*slices[0], &*slices[2]), (&b"abcd"[..], &b"e"[..]));
+        assert_eq!(slices[1].as_ptr(), large.as_ptr());
+        assert_eq!(output.fill_slices(&mut slices[..1]), 1);
+    }
+
+    #[test]
+    fn an_empty_queue_holds_next_to_nothing() {
+        let mut output = Output::default();
+        for size in [10, 20_000, 10] {
+            output.put_slice(&vec![0; size]);
+            output.put_shared(vec![0; size].into());
+            output.advance(output.len());
+            assert!(output.pieces.capacity() == 0 && output.tail.capacity() <= IDLE_BYTES_MAX);
+        }
+        for _ in 0..1000 {
+            output.put_slice(b"a message as small as most");
+            output.advance(10);
+            output.advance(output.len());
+        }
+        assert!(output.tail.capacity() <= IDLE_BYTES_MAX);
     }
 }

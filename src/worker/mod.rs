@@ -2,9 +2,30 @@
 //!
 //! [`Shard`] is everything that a worker owns except its thread and its sockets: bytes and messages in,
 //! bytes and messages out, the time as a parameter, so that a whole broker can run in one thread under a
-//! simulated network. The event loop carries between sockets, mailboxes and the shard; it decides
+//! simulated network. [`Worker`], the event loop, carries between sockets, mailboxes and the shard; it decides
 //! nothing about streams.
+//!
+//! `event_loop` is the turn, `carry` what it does with one connection, `session` the table of them;
+//! `mailbox` and `doorbell` join the threads.
 
+mod budget;
+mod carry;
+pub mod cores;
+mod doorbell;
+mod event_loop;
+mod mail;
+mod mailbox;
+mod phase;
+mod placement;
+mod report;
+mod session;
 mod shard;
 
+pub use doorbell::{Doorbell, Wake};
+pub use event_loop::{Links, WAKE, Worker};
+pub use mail::{MAIL_MAX, Mail, ReportSink};
+pub use mailbox::{Inbox, Outbox, Refused, mailbox};
+pub use phase::{Phase, PhaseFlag};
+pub use placement::Placement;
+pub use report::{Counters, WorkerReport};
 pub use shard::{ChannelReport, Identity, Limits, Shard, ShardReport};

@@ -1,218 +1,444 @@
 //! A worker without its thread and sockets.
 
+mod limits;
+mod report;
+mod session;
+mod sessions;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::id::{ChannelId, WorkerId};
-use crate::stream::{self, EngineReport, Message};
+use crate::service::{error_code, error_report};
+use crate::stream::{Effect, Engine, Message};
 use crate::time::{Instant, Now};
-use crate::wire::{self, Output};
+use crate::wire::{ErrorReport, Output, WireError};
 
-/// What the broker says of itself to its peers (`Locator.getAgentID`, `getPeers`).
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// UUID of this process.
-    pub agent_id: String,
-    /// A name for people.
-    pub name: String,
-    /// The addresses that the broker listens on, as `HOST`, `PORT`.
-    pub listens: Vec<(String, u16)>,
-}
+pub use crate::service::Identity;
+pub use limits::Limits;
+pub use report::{ChannelReport, ShardReport};
 
-/// Bounds of one shard and its channels, each with its default and why.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Bounds on what peers may send.
-    pub wire: wire::Limits,
-    /// Bounds of the core.
-    pub stream: stream::Limits,
-    /// Unsent bytes of a channel above which its reads are not served and its commands not taken.
-    pub unsent_bytes_pause: usize,
-    /// Unsent bytes below which it goes on.
-    pub unsent_bytes_resume: usize,
-    /// Commands taken from one channel in one turn, so that a fat agent does not starve quiet hosts.
-    pub commands_per_turn: usize,
-    /// How long a peer may take to say Hello.
-    pub hello_timeout: Duration,
-    /// How long a channel lingers for its peer's end after our own EOS.
-    pub linger_timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            wire: wire::Limits::default(),
-            stream: stream::Limits::default(),
-            unsent_bytes_pause: 1 << 20,
-            unsent_bytes_resume: 256 << 10,
-            commands_per_turn: 4096,
-            hello_timeout: Duration::from_secs(15),
-            linger_timeout: Duration::from_secs(5),
-        }
-    }
-}
-
-/// One channel's numbers.
-#[derive(Clone, Debug)]
-pub struct ChannelReport {
-    /// Which channel.
-    pub id: ChannelId,
-    /// The peer's address.
-    pub peer: Arc<str>,
-    /// Commands received.
-    pub commands: u64,
-    /// Bytes received.
-    pub received_bytes: u64,
-    /// Bytes sent.
-    pub sent_bytes: u64,
-    /// Bytes waiting to be sent.
-    pub unsent_bytes: u64,
-}
-
-/// What one shard has.
-#[derive(Clone, Debug, Default)]
-pub struct ShardReport {
-    /// The core's numbers.
-    pub engine: EngineReport,
-    /// Its open channels.
-    pub channels: Vec<ChannelReport>,
-    /// Channels opened, ever.
-    pub channels_opened: u64,
-    /// Commands received, ever.
-    pub commands: u64,
-    /// Channels closed because of a malformed message, ever.
-    pub malformed: u64,
-}
+use session::{Session, Step, Surroundings};
+use sessions::Sessions;
 
 /// A worker without its thread and sockets.
 ///
 /// The driver's part: `open` for a new connection; `receive` while `wants_input` says so, keeping what was
 /// not taken in; `receive_end` at the peer's FIN; after a batch, `settle` once; then send what `output`
 /// holds (`sent` after each success), deliver what `poll_message` gives, and look at `poll_closed`.
+/// Any of these calls may name a channel in `poll_ready`: look there last before waiting.
 #[derive(Debug)]
-pub struct Shard {}
+pub struct Shard {
+    me: WorkerId,
+    limits: Limits,
+    identity: Arc<Identity>,
+    engine: Engine,
+    sessions: Sessions,
+    /// When channels must have said Hello.
+    hello_deadlines: BTreeSet<(Instant, ChannelId)>,
+    /// Channels for `poll_ready`, each at most once (`Session::is_ready`).
+    ready: VecDeque<ChannelId>,
+    /// Channels for `poll_closed`.
+    closed: VecDeque<ChannelId>,
+    /// Channels that did all they may do in this turn and have input left.
+    exhausted: Vec<ChannelId>,
+    /// Channels whose end is under way, and which get what answers there are first.
+    answering: Vec<ChannelId>,
+    /// Counts `settle`.
+    turn: u64,
+    /// The latest time told, for the calls that are told none.
+    now: Now,
+    is_draining: bool,
+    channels_opened: u64,
+    commands: u64,
+    malformed: u64,
+    /// Stands in for the output of a channel that is gone.
+    no_output: Output,
+}
 
 impl Shard {
     /// A shard for worker `me` of `workers`.
     pub fn new(me: WorkerId, workers: u16, limits: Limits, identity: Arc<Identity>) -> Shard {
-        let _ = (me, workers, limits, identity);
-        unimplemented!()
+        Shard {
+            me,
+            engine: Engine::new(me, workers, limits.stream.clone()),
+            limits,
+            identity,
+            sessions: Sessions::new(me),
+            hello_deadlines: BTreeSet::new(),
+            ready: VecDeque::new(),
+            closed: VecDeque::new(),
+            exhausted: Vec::new(),
+            answering: Vec::new(),
+            turn: 0,
+            now: Now::default(),
+            is_draining: false,
+            channels_opened: 0,
+            commands: 0,
+            malformed: 0,
+            no_output: Output::default(),
+        }
     }
 
     /// Takes a new connection on; our Hello is in its output at once.
     pub fn open(&mut self, now: Now, peer: Arc<str>) -> ChannelId {
-        let _ = (now, peer);
-        unimplemented!()
+        self.now = now;
+        let deadline = now.instant.plus(self.limits.hello_timeout);
+        let wire_limits = &self.limits.wire;
+        let session = self.sessions.insert(|id| Session::open(id, peer, wire_limits));
+        session.hello_deadline = Some(deadline);
+        let id = session.id;
+        self.channels_opened += 1;
+        self.hello_deadlines.insert((deadline, id));
+        self.engine.open(id, session.peer.clone());
+        self.mark_ready(id);
+        if self.is_draining {
+            let text = "The broker is shutting down";
+            let report = error_report(error_code::CHANNEL_CLOSED, now.unix_ms, text);
+            self.end_now(now, id, Some(report));
+        }
+        id
     }
 
     /// Takes bytes of the peer in and advances `input` behind them. What is left when it returns belongs to
     /// a later call: the channel waits (`wants_input` is false), or its work for this turn is done
     /// (`wants_input` is true; call again next turn).
     pub fn receive(&mut self, now: Now, channel: ChannelId, input: &mut &[u8]) {
-        let _ = (now, channel, input);
-        unimplemented!()
+        self.now = now;
+        let offered = input.len();
+        self.take_in(now, channel, input);
+        if let Some(session) = self.sessions.get_mut(channel) {
+            session.received_bytes += (offered - input.len()) as u64;
+        }
+    }
+
+    fn take_in(&mut self, now: Now, channel: ChannelId, input: &mut &[u8]) {
+        while !input.is_empty() {
+            let Some(session) = self.sessions.get_mut(channel) else {
+                *input = &[];
+                return;
+            };
+            if !session.channel.takes_input() {
+                *input = &[];
+                return;
+            }
+            if !session.wants_input() {
+                return;
+            }
+            let commands_before = session.commands_in(self.turn);
+            if commands_before >= self.limits.commands_per_turn {
+                self.exhausted.push(channel);
+                return;
+            }
+            let around = Surroundings {
+                engine: &mut self.engine,
+                identity: &self.identity,
+                limits: &self.limits.wire,
+                now,
+            };
+            let step = session.step(around, self.turn, input);
+            self.commands += (session.commands_in(self.turn) - commands_before) as u64;
+            match step {
+                Step::Starved => return,
+                Step::Done => {}
+                Step::Hello => self.forget_hello_deadline(channel),
+                Step::Ended => self.end(channel, None),
+                Step::Malformed(error) => self.refuse(now, channel, &error),
+            }
+            self.take_effects(now);
+            self.look_after_output(channel);
+        }
     }
 
     /// Where the next bytes of the channel's socket belong, if a large block is under way and no earlier
     /// input is left.
     pub fn direct(&mut self, channel: ChannelId) -> Option<&mut [u8]> {
-        let _ = channel;
-        unimplemented!()
+        let session = self.sessions.get_mut(channel)?;
+        if session.wants_input() { session.framer.direct() } else { None }
     }
 
     /// Says that the first `count` bytes of `direct` are there now.
     pub fn filled(&mut self, now: Now, channel: ChannelId, count: usize) {
-        let _ = (now, channel, count);
-        unimplemented!()
+        self.now = now;
+        if let Some(session) = self.sessions.get_mut(channel) {
+            session.framer.filled(count);
+            session.received_bytes += count as u64;
+        }
     }
 
     /// The peer will send no more bytes (FIN). All input must have been taken in before.
     pub fn receive_end(&mut self, now: Now, channel: ChannelId) {
-        let _ = (now, channel);
-        unimplemented!()
+        self.now = now;
+        self.end(channel, None);
     }
 
     /// The connection is broken (reset, or our bound on it is over): forget it at once.
     pub fn abort(&mut self, now: Now, channel: ChannelId) {
-        let _ = (now, channel);
-        unimplemented!()
+        self.now = now;
+        self.forget_hello_deadline(channel);
+        if let Some(session) = self.sessions.remove(channel) {
+            if !session.channel.is_closed() {
+                self.engine.close(now.instant, channel);
+            }
+            self.take_effects(now);
+        }
     }
 
     /// Whether the channel's socket should be read. False while a command waits for another worker, while
     /// its unsent bytes are over their bound, and once its end is under way and input no longer counts.
     pub fn wants_input(&self, channel: ChannelId) -> bool {
-        let _ = channel;
-        unimplemented!()
+        self.sessions.get(channel).is_some_and(Session::wants_input)
     }
 
     /// What waits to be sent to the channel's peer.
     pub fn output(&mut self, channel: ChannelId) -> &mut Output {
-        let _ = channel;
-        unimplemented!()
+        match self.sessions.get_mut(channel) {
+            Some(session) => &mut session.output,
+            None => &mut self.no_output,
+        }
     }
 
     /// Says that `output` was advanced, so that a paused channel may go on.
     pub fn sent(&mut self, now: Now, channel: ChannelId) {
-        let _ = (now, channel);
-        unimplemented!()
+        self.now = now;
+        let Some(session) = self.sessions.get_mut(channel) else { return };
+        if session.is_paused && session.output.len() <= self.limits.unsent_bytes_resume {
+            session.is_paused = false;
+            self.engine.resume_reads(channel);
+            self.take_effects(now);
+            self.mark_ready(channel);
+        }
     }
 
     /// Serves what the calls since the last time made possible, and turns it into output.
     pub fn settle(&mut self, now: Now) {
-        let _ = now;
-        unimplemented!()
+        self.now = now;
+        self.engine.settle(now.instant);
+        self.take_effects(now);
+        self.go_on_ending(now);
+        self.turn += 1;
+        for channel in std::mem::take(&mut self.exhausted) {
+            self.mark_ready(channel);
+        }
     }
 
     /// The next channel whose output or wish for input may have changed since it was last named here. The
     /// driver tries to send to it, and reads it again if `wants_input`.
     pub fn poll_ready(&mut self) -> Option<ChannelId> {
-        unimplemented!()
+        while let Some(channel) = self.ready.pop_front() {
+            if let Some(session) = self.sessions.get_mut(channel) {
+                session.is_ready = false;
+                return Some(channel);
+            }
+        }
+        None
     }
 
     /// The next channel that has come to an end. Our EOS is in its output (if it could still be
     /// sent): the driver sends the rest of the output, half-closes, discards input until the peer's FIN or
     /// the linger timeout, and closes the socket. The shard has forgotten the channel: the output is handed over.
     pub fn poll_closed(&mut self) -> Option<(ChannelId, Output)> {
-        unimplemented!()
+        while let Some(channel) = self.closed.pop_front() {
+            if let Some(session) = self.sessions.remove(channel) {
+                return Some((channel, session.output));
+            }
+        }
+        None
     }
 
     /// Takes in what another worker's shard said.
     pub fn handle_message(&mut self, now: Now, from: WorkerId, message: Message) {
-        let _ = (now, from, message);
-        unimplemented!()
+        self.now = now;
+        self.engine.handle_message(now.instant, from, message);
+        self.take_effects(now);
     }
 
     /// The next message for worker `to`; asked only while `to` has room.
     pub fn poll_message(&mut self, to: WorkerId) -> Option<Message> {
-        let _ = to;
-        unimplemented!()
+        let message = self.engine.poll_message(to);
+        if message.is_some() {
+            // Room for messages may let channels go on that waited for it.
+            self.take_effects(self.now);
+        }
+        message
     }
 
     /// When `handle_timeout` must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        unimplemented!()
+        let sessions = self.answering.iter().filter_map(|channel| self.sessions.get(*channel));
+        if sessions.into_iter().any(|session| !session.is_paused) {
+            // Its end needs another turn, and nothing else may come that would cause one.
+            return Some(Instant::default());
+        }
+        let hello = self.hello_deadlines.first().map(|(deadline, _)| *deadline);
+        match (hello, self.engine.next_deadline()) {
+            (Some(hello), Some(engine)) => Some(hello.min(engine)),
+            (hello, engine) => hello.or(engine),
+        }
     }
 
     /// Lets time pass.
     pub fn handle_timeout(&mut self, now: Now) {
-        let _ = now;
-        unimplemented!()
+        self.now = now;
+        while let Some(&(deadline, channel)) = self.hello_deadlines.first() {
+            if deadline > now.instant {
+                break;
+            }
+            let text = format!("No Hello within {:?}", self.limits.hello_timeout);
+            if let Some(session) = self.sessions.get(channel) {
+                tracing::info!(worker = %self.me, %channel, peer = %session.peer, "{text}");
+            }
+            let report = error_report(error_code::PROTOCOL, now.unix_ms, &text);
+            self.hello_deadlines.pop_first();
+            self.end_now(now, channel, Some(report));
+        }
+        self.engine.handle_timeout(now.instant);
+        self.take_effects(now);
     }
 
     /// Begins the end of all channels: what they have pending is answered with an error, then EOS. New ones
     /// are refused.
     pub fn drain(&mut self, now: Now) {
-        let _ = now;
-        unimplemented!()
+        self.now = now;
+        self.is_draining = true;
+        // What came before counts.
+        self.engine.settle(now.instant);
+        self.take_effects(now);
+        let channels: Vec<ChannelId> = self.sessions.iter().map(|session| session.id).collect();
+        for channel in channels {
+            self.end_now(now, channel, None);
+        }
     }
 
     /// Open channels.
     pub fn channel_count(&self) -> usize {
-        unimplemented!()
+        self.sessions.len()
     }
 
     /// A copy of the numbers.
     pub fn report(&self) -> ShardReport {
-        unimplemented!()
+        ShardReport {
+            engine: self.engine.report(),
+            channels: self.sessions.iter().map(Session::report).collect(),
+            channels_opened: self.channels_opened,
+            commands: self.commands,
+            malformed: self.malformed,
+        }
+    }
+
+    /// Closes a channel over what its peer sent.
+    fn refuse(&mut self, now: Now, channel: ChannelId, error: &WireError) {
+        let text = error.to_string();
+        if let Some(session) = self.sessions.get(channel) {
+            // Escaped, since the peer's own bytes may be in it and one line is what it gets.
+            let reason = text.escape_debug();
+            tracing::warn!(worker = %self.me, %channel, peer = %session.peer, %reason, "bad input");
+        }
+        self.malformed += 1;
+        let report = error_report(error.code(), now.unix_ms, &text);
+        self.end(channel, Some(report));
+    }
+
+    /// Begins the end of a channel whose peer has said its last. What came before counts, so it is first
+    /// answered as far as it can be: that takes until a turn gives the channel nothing more.
+    fn end(&mut self, channel: ChannelId, report: Option<ErrorReport>) {
+        self.forget_hello_deadline(channel);
+        let Some(session) = self.sessions.get_mut(channel) else { return };
+        if session.channel.finish(report) {
+            session.begin_answering();
+            self.answering.push(channel);
+            self.mark_ready(channel);
+        }
+    }
+
+    /// Ends a channel: once the core has answered what pends, our end of stream leaves.
+    fn end_now(&mut self, now: Now, channel: ChannelId, report: Option<ErrorReport>) {
+        self.end(channel, report);
+        self.stop_answering(now, channel);
+    }
+
+    fn stop_answering(&mut self, now: Now, channel: ChannelId) {
+        let Some(session) = self.sessions.get_mut(channel) else { return };
+        if session.stop_answering() {
+            self.engine.finish(now.instant, channel);
+            self.take_effects(now);
+        }
+    }
+
+    /// Goes on with the ends that are under way, after a turn's answers.
+    fn go_on_ending(&mut self, now: Now) {
+        for channel in std::mem::take(&mut self.answering) {
+            let Some(session) = self.sessions.get_mut(channel) else { continue };
+            if session.may_get_more() {
+                self.answering.push(channel);
+            } else {
+                self.stop_answering(now, channel);
+            }
+        }
+    }
+
+    /// Writes our end of stream and lets the core forget the channel.
+    fn close(&mut self, now: Now, channel: ChannelId) {
+        let Some(session) = self.sessions.get_mut(channel) else { return };
+        session.close();
+        self.closed.push_back(channel);
+        self.engine.close(now.instant, channel);
+    }
+
+    fn take_effects(&mut self, now: Now) {
+        while let Some(effect) = self.engine.poll_effect() {
+            match effect {
+                Effect::Reply { channel, .. }
+                | Effect::Created { channel, .. }
+                | Effect::Disposed { channel, .. } => {
+                    if let Some(session) = self.sessions.get_mut(channel) {
+                        session.write_effect(effect, now);
+                        self.look_after_output(channel);
+                    }
+                }
+                Effect::Resume { channel } => {
+                    if let Some(session) = self.sessions.get_mut(channel) {
+                        session.waits = false;
+                        self.mark_ready(channel);
+                    }
+                }
+                Effect::Finished { channel } => self.close(now, channel),
+            }
+        }
+    }
+
+    /// Tells the driver of new output, and pauses a channel that has too much of it.
+    fn look_after_output(&mut self, channel: ChannelId) {
+        let Some(session) = self.sessions.get_mut(channel) else { return };
+        let unsent_bytes = session.output.len();
+        if unsent_bytes == 0 {
+            return;
+        }
+        if !session.is_ready {
+            session.is_ready = true;
+            self.ready.push_back(channel);
+        }
+        if !session.is_paused && unsent_bytes > self.limits.unsent_bytes_pause {
+            session.is_paused = true;
+            self.engine.pause_reads(channel);
+        }
+    }
+
+    fn mark_ready(&mut self, channel: ChannelId) {
+        let Some(session) = self.sessions.get_mut(channel) else { return };
+        if !session.is_ready {
+            session.is_ready = true;
+            self.ready.push_back(channel);
+        }
+    }
+
+    fn forget_hello_deadline(&mut self, channel: ChannelId) {
+        let Some(session) = self.sessions.get_mut(channel) else { return };
+        if let Some(deadline) = session.hello_deadline.take() {
+            self.hello_deadlines.remove(&(deadline, channel));
+        }
     }
 }

@@ -1,0 +1,123 @@
+//! Who may ask. A web page that the operator happens to visit must not reach the broker through the
+//! operator's browser: not under a name of the page's own that resolves to this machine (DNS rebinding; the
+//! `Host` header gives it away), nor as a plain cross-site request (the `Origin` header does).
+
+use std::net::IpAddr;
+
+/// Checks `Host` and `Origin`.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard {
+    /// The address that HTTP is bound to.
+    bound: IpAddr,
+    /// The host as the operator wrote it.
+    written: String,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Denied {
+    #[error("403: the request has no Host header\n")]
+    HostMissing,
+    #[error(
+        "403: this server does not answer to the host name {0:?}; use localhost or its IP address\n"
+    )]
+    Host(String),
+    #[error("403: requests from pages of {0:?} are not answered\n")]
+    Origin(String),
+}
+
+impl Guard {
+    pub(crate) fn new(bound: IpAddr, written: &str) -> Guard {
+        Guard { bound, written: written.to_owned() }
+    }
+
+    /// Whether a request with these headers may be answered.
+    pub(crate) fn check(&self, host: Option<&str>, origin: Option<&str>) -> Result<(), Denied> {
+        let host = host.ok_or(Denied::HostMissing)?;
+        if !self.is_own(host_name(host)) {
+            return Err(Denied::Host(host.to_owned()));
+        }
+        match origin {
+            // The page came from us: same scheme, host and port.
+            Some(origin) if origin.strip_prefix("http://") != Some(host) => {
+                Err(Denied::Origin(origin.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the name is one of ours. The port is not looked at: it differs behind a tunnel, and tells
+    /// nothing about who asks.
+    fn is_own(&self, name: &str) -> bool {
+        if let Ok(address) = name.parse::<IpAddr>() {
+            // A rebinding page has a name; an address typed by a person is fine wherever we listen.
+            return address.is_loopback() || address == self.bound || self.bound.is_unspecified();
+        }
+        name.eq_ignore_ascii_case("localhost")
+            || name.to_ascii_lowercase().ends_with(".localhost")
+            || (!self.written.is_empty() && name.eq_ignore_ascii_case(&self.written))
+    }
+}
+
+/// The name in a `Host` header: without the port, and without the brackets of IPv6.
+fn host_name(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    host.split(':').next().unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard(bound: &str, written: &str) -> Guard {
+        Guard::new(bound.parse().unwrap(), written)
+    }
+
+    #[test]
+    fn loopback_names_and_the_bound_address_are_answered() {
+        let loopback = guard("127.0.0.1", "127.0.0.1");
+        for host in [
+            "localhost",
+            "localhost:9534",
+            "LOCALHOST:80",
+            "127.0.0.1:9534",
+            "127.9.9.9",
+            "[::1]:1",
+        ] {
+            assert_eq!(loopback.check(Some(host), None), Ok(()), "{host}");
+        }
+        let named = guard("10.1.2.3", "lab-7.example");
+        for host in ["10.1.2.3:9534", "lab-7.example:9534", "localhost"] {
+            assert_eq!(named.check(Some(host), None), Ok(()), "{host}");
+        }
+        let everywhere = guard("0.0.0.0", "0.0.0.0");
+        assert_eq!(everywhere.check(Some("192.0.2.7:9534"), None), Ok(()));
+    }
+
+    #[test]
+    fn other_names_are_refused() {
+        for host in ["evil.example", "evil.example:9534", "localhost.evil.example", "192.0.2.7", ""]
+        {
+            assert_eq!(
+                guard("127.0.0.1", "127.0.0.1").check(Some(host), None),
+                Err(Denied::Host(host.to_owned()))
+            );
+        }
+        assert!(guard("0.0.0.0", "0.0.0.0").check(Some("evil.example"), None).is_err());
+        assert_eq!(guard("127.0.0.1", "").check(None, None), Err(Denied::HostMissing));
+    }
+
+    #[test]
+    fn foreign_origins_are_refused_and_our_own_is_not() {
+        let guard = guard("127.0.0.1", "127.0.0.1");
+        let host = Some("localhost:9534");
+        assert_eq!(guard.check(host, Some("http://localhost:9534")), Ok(()));
+        for origin in
+            ["http://evil.example", "https://localhost:9534", "http://localhost:3000", "null"]
+        {
+            assert_eq!(guard.check(host, Some(origin)), Err(Denied::Origin(origin.to_owned())));
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! What can be typed on the command line.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::cli::units::{milliseconds, position, size, stall_timeout};
+use crate::client::{self, Position, StallTimeout};
+use crate::config::{Address, HttpAddress};
+
+const EXAMPLES: &str = "\
+Examples:
+  weir                                  start the broker on 127.0.0.1:1534
+  dmesg -w | weir pub --type kernel     write standard input into a new stream
+  weir tail --type kernel               read it, from the oldest byte kept, as many times as you like
+  weir tail --follow > console.log      record the newest stream, then the ones that come after it
+";
+
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    format!(
+        "{}\nservices: Locator, Streams, Diagnostics, ZeroCopy, StreamBroker\nfeatures: tcp, http\n\
+         build: {build}, {}-{}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+    )
+});
+
+/// A stream relay that speaks TCF: agents write byte streams into it, many hosts read them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "weir",
+    version,
+    long_version = LONG_VERSION.as_str(),
+    before_long_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub struct Args {
+    /// What to do; the broker is started where nothing is said.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// How to start the broker.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start the broker (also what a bare `weir` does)
+    Serve(ServeArgs),
+    /// Write standard input or a file into a new stream
+    Pub(PubArgs),
+    /// Copy one stream to standard output until it ends
+    Tail(TailArgs),
+    /// List the streams
+    Ls(LsArgs),
+}
+
+/// How to start the broker.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Broker")]
+pub struct ServeArgs {
+    /// Listen for TCF peers here; may be given several times [default: 127.0.0.1:1534]
+    ///
+    /// Port 0 takes any free port; the ready line tells which. TCP::1534 listens on all interfaces:
+    /// anybody who can reach the port can then read and write streams.
+    #[arg(long, value_name = "[TCP:]HOST:PORT", env = "WEIR_LISTEN", value_delimiter = ',')]
+    pub listen: Vec<Address>,
+    /// Serve health and statistics over HTTP here, or `off` [default: 127.0.0.1:9534]
+    #[arg(long, value_name = "HOST:PORT", env = "WEIR_HTTP")]
+    pub http: Option<HttpAddress>,
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", env = "WEIR_WORKERS")]
+    pub workers: Option<u16>,
+    /// Configuration file [default: ~/.config/weir/weir.toml, else /etc/weir/weir.toml]
+    #[arg(long, value_name = "FILE", env = "WEIR_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Print the ready line as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Form of the log lines on standard error; RUST_LOG says which
+    #[arg(long, value_name = "FORM", env = "WEIR_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// Check the configuration and end
+    #[arg(long)]
+    pub check_config: bool,
+}
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Which broker.
+#[derive(Debug, clap::Args)]
+pub struct BrokerArgs {
+    /// The broker
+    #[arg(long, value_name = "HOST:PORT", env = "WEIR_BROKER", default_value = "127.0.0.1:1534")]
+    pub broker: client::Address,
+}
+
+/// What to publish, and as what.
+#[derive(Debug, clap::Args)]
+pub struct PubArgs {
+    /// File to copy; standard input where there is none or `-`
+    pub file: Option<PathBuf>,
+    /// Which broker.
+    #[command(flatten)]
+    pub broker: BrokerArgs,
+    /// Type of the new stream, by which readers find it
+    #[arg(long, default_value = "log")]
+    pub r#type: String,
+    /// Context ID that the stream belongs to
+    #[arg(long, value_name = "ID")]
+    pub context: Option<String>,
+    /// Name of the stream, for people
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Most bytes that the broker keeps [default: 1MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub buffer: Option<u64>,
+    /// Bytes kept for late readers after everyone has read them [default: 64KiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub history: Option<u64>,
+    /// How long the full stream waits for a reader that does not read: 0, a time, or `never` to
+    /// wait for ever [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = stall_timeout)]
+    pub stall_timeout: Option<StallTimeout>,
+    /// Keep everything until the first reader comes; a full buffer then stops this program
+    #[arg(long)]
+    pub hold: bool,
+    /// How long the stream stays readable after its end
+    #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "10s")]
+    pub linger: u64,
+}
+
+/// Which stream to copy, and how.
+#[derive(Debug, clap::Args)]
+pub struct TailArgs {
+    /// Which broker.
+    #[command(flatten)]
+    pub broker: BrokerArgs,
+    /// This stream, as `weir ls` shows it [default: the newest]
+    #[arg(long, value_name = "STREAM", conflicts_with_all = ["type", "follow", "no_wait"])]
+    pub id: Option<String>,
+    /// The newest stream of this type
+    #[arg(long)]
+    pub r#type: Option<String>,
+    /// Where to start: oldest (byte kept), latest, or an offset in bytes. A stream that was waited for
+    /// is always read from its first byte
+    #[arg(long, value_name = "POSITION", value_parser = position, default_value = "oldest")]
+    pub from: Position,
+    /// After the end go on with the next stream
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Do not wait where there is no stream yet, but end with code 1
+    #[arg(long, conflicts_with = "follow")]
+    pub no_wait: bool,
+    /// How long the full stream waits for this reader: 0, a time, or `never` to lose nothing, ever
+    /// [default: what the stream's owner chose]
+    #[arg(long, value_name = "TIME", value_parser = stall_timeout)]
+    pub stall_timeout: Option<StallTimeout>,
+}
+
+/// What to list.
+#[derive(Debug, clap::Args)]
+pub struct LsArgs {
+    /// Which broker.
+    #[command(flatten)]
+    pub broker: BrokerArgs,
+    /// Only streams of this type
+    #[arg(long)]
+    pub r#type: Option<String>,
+    /// Print a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_command_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn bare_weir_and_serve_take_the_same_flags() {
+        let flags = "--listen TCP:127.0.0.1:0 --listen [::1]:7 --http off --workers 3 --json";
+        let bare = parse(&format!("weir {flags}")).unwrap();
+        assert!(bare.verb.is_none());
+        let Some(Verb::Serve(serve)) = parse(&format!("weir serve {flags}")).unwrap().verb else {
+            panic!("serve is a verb");
+        };
+        for args in [&bare.serve, &serve] {
+            assert_eq!(args.listen.len(), 2);
+            assert_eq!(args.http, Some(HttpAddress::Off));
+            assert_eq!(args.workers, Some(3));
+            assert!(args.json);
+        }
+    }
+
+    #[test]
+    fn a_tail_says_where_to_start_and_how_long_to_be_waited_for() {
+        let Some(Verb::Tail(tail)) =
+            parse("weir tail --type a --from 17 --stall-timeout never -f").unwrap().verb
+        else {
+            panic!("tail is a verb");
+        };
+        assert_eq!(tail.r#type.as_deref(), Some("a"));
+        assert_eq!(tail.from, Position::Offset(17));
+        assert_eq!(tail.stall_timeout, Some(StallTimeout::Never));
+        assert!(tail.follow);
+    }
+
+    #[test]
+    fn a_pub_has_the_documented_defaults() {
+        let Some(Verb::Pub(publish)) = parse("weir pub").unwrap().verb else {
+            panic!("pub is a verb");
+        };
+        assert_eq!(publish.r#type, "log");
+        assert_eq!(publish.linger, 10_000);
+        assert_eq!(publish.buffer, None);
+        assert_eq!(publish.broker.broker.port(), client::DEFAULT_PORT);
+    }
+
+    #[test]
+    fn wrong_arguments_are_usage_errors() {
+        for line in [
+            "weir --bogus",
+            "weir tial",
+            "weir --workers many",
+            "weir --listen 1534",
+            "weir --workers 2 tail",
+            "weir tail --id VS1 --type log",
+            "weir tail --from tomorrow",
+            "weir pub --buffer huge",
+            "weir pub a b",
+            "weir ls --broker lab:port",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_no_failures() {
+        let long = parse("weir --help").unwrap_err();
+        assert_eq!(long.kind(), ErrorKind::DisplayHelp);
+        assert!(long.to_string().starts_with("Examples:\n"));
+        let short = parse("weir -h").unwrap_err();
+        assert!(!short.to_string().contains("Examples:"));
+        let version = parse("weir --version").unwrap_err();
+        assert_eq!((version.kind(), version.exit_code()), (ErrorKind::DisplayVersion, 0));
+        assert!(version.to_string().contains("features:"));
+    }
+}

@@ -1,0 +1,102 @@
+//! `weir ls`: the streams of a broker, as a table or as JSON.
+
+use std::io::{self, Write};
+
+use crate::cli::args::LsArgs;
+use crate::cli::{Exit, OutputError};
+use crate::client::{Connection, StreamEntry};
+
+const HEAD: [&str; 10] =
+    ["ID", "TYPE", "NAME", "DIR", "STATE", "START", "END", "READERS", "PARKED", "OWNER"];
+/// Columns of numbers, which are set to the right.
+const NUMBERS: std::ops::Range<usize> = 5..9;
+
+/// Lists the streams.
+pub(crate) fn run(args: &LsArgs) -> anyhow::Result<Exit> {
+    let mut connection = Connection::connect(&args.broker.broker)?;
+    let entries = connection.list(args.r#type.as_deref())?;
+    // The list is here; how the channel ends no longer matters.
+    let _ = connection.close();
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&entries)? + "\n",
+        false => table(&entries),
+    };
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(OutputError)?;
+    Ok(Exit::Ok)
+}
+
+fn table(entries: &[StreamEntry]) -> String {
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    rows.extend(entries.iter().map(row));
+    let widths: [usize; HEAD.len()] = std::array::from_fn(|column| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    });
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| match NUMBERS
+            .contains(&column)
+        {
+            true => format!("{cell:>width$}"),
+            false => format!("{cell:<width$}"),
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn row(entry: &StreamEntry) -> [String; HEAD.len()] {
+    let state = match (entry.cut_off, entry.eos) {
+        (true, _) => "cut off",
+        (false, true) => "ended",
+        (false, false) => "live",
+    };
+    [
+        plain(&entry.id),
+        plain(&entry.stream_type),
+        plain(entry.name.as_deref().unwrap_or("-")),
+        plain(&entry.direction),
+        state.to_owned(),
+        entry.start.to_string(),
+        entry.end.to_string(),
+        entry.readers.to_string(),
+        entry.parked_writes.to_string(),
+        plain(entry.owner.as_deref().unwrap_or("-")),
+    ]
+}
+
+/// A stranger's text, so that it cannot steer the terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lines_up_and_control_characters_stay_out_of_it() {
+        let entry = StreamEntry {
+            id: "VS12".to_owned(),
+            stream_type: "log".to_owned(),
+            name: Some("a\x1b[31mb".to_owned()),
+            direction: "out".to_owned(),
+            end: 1_048_576,
+            readers: 2,
+            ..StreamEntry::default()
+        };
+        let ended = StreamEntry { eos: true, ..entry.clone() };
+        let cut = StreamEntry { cut_off: true, ..ended.clone() };
+        assert_eq!(
+            table(&[entry, ended, cut]),
+            "\
+ID    TYPE  NAME     DIR  STATE    START      END  READERS  PARKED  OWNER
+VS12  log   a?[31mb  out  live         0  1048576        2       0  -
+VS12  log   a?[31mb  out  ended        0  1048576        2       0  -
+VS12  log   a?[31mb  out  cut off      0  1048576        2       0  -
+"
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! `weir serve`: starts the broker and tells when it is ready.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+
+use crate::cli::args::ServeArgs;
+use crate::cli::{Exit, logging};
+use crate::config::{self, Overrides};
+use crate::server::{Addresses, Ended, Server};
+
+/// Runs the broker until a signal ends it.
+pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
+    let settings = config::load(args.config.as_deref(), overrides(args))?;
+    if args.check_config {
+        eprintln!("weir: the configuration is good");
+        return Ok(Exit::Ok);
+    }
+    let _flush = logging::start(args.log_format)?;
+    let workers = settings.workers;
+    let mut server = Server::start(settings)?;
+    server.catch_signals()?;
+    let addresses = server.addresses();
+    let line = match args.json {
+        true => ready_json(addresses, workers),
+        false => ready_text(addresses, workers),
+    };
+    // A broker whose starter has closed the pipe is as ready as any other.
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    drop(stdout);
+    if server.wait()? == Ended::CutShort {
+        tracing::warn!("stopped before every channel was closed in good order");
+    }
+    Ok(Exit::Ok)
+}
+
+fn overrides(args: &ServeArgs) -> Overrides {
+    Overrides {
+        listen: (!args.listen.is_empty()).then(|| args.listen.clone()),
+        http: args.http.clone(),
+        workers: args.workers,
+        ..Overrides::default()
+    }
+}
+
+fn ready_text(addresses: &Addresses, workers: u16) -> String {
+    let tcf: Vec<String> = addresses.tcf.iter().map(|address| format!("TCP:{address}")).collect();
+    let http = match addresses.http {
+        Some(address) => format!("stats http://{address}/stats"),
+        None => "stats off".to_owned(),
+    };
+    format!("ready: {} ({http}) workers={workers}", tcf.join(" "))
+}
+
+fn ready_json(addresses: &Addresses, workers: u16) -> String {
+    let tcf: Vec<String> = addresses.tcf.iter().map(ToString::to_string).collect();
+    json!({
+        "ready": true,
+        "listen": tcf,
+        "http": addresses.http.map(|address| address.to_string()),
+        "workers": workers,
+        "pid": std::process::id(),
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_line_names_every_address() {
+        let mut addresses = Addresses {
+            tcf: vec!["127.0.0.1:1534".parse().unwrap()],
+            http: Some("127.0.0.1:9534".parse().unwrap()),
+        };
+        assert_eq!(
+            ready_text(&addresses, 2),
+            "ready: TCP:127.0.0.1:1534 (stats http://127.0.0.1:9534/stats) workers=2"
+        );
+        addresses.tcf.push("[::1]:7".parse().unwrap());
+        addresses.http = None;
+        assert_eq!(
+            ready_text(&addresses, 1),
+            "ready: TCP:127.0.0.1:1534 TCP:[::1]:7 (stats off) workers=1"
+        );
+        let json: serde_json::Value = serde_json::from_str(&ready_json(&addresses, 1)).unwrap();
+        assert_eq!(json["listen"], json!(["127.0.0.1:1534", "[::1]:7"]));
+        assert_eq!(json["http"], json!(null));
+        assert_eq!(json["pid"], json!(std::process::id()));
+    }
+}

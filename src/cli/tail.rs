@@ -1,0 +1,163 @@
+//! `weir tail`: the bytes of a stream on standard output.
+//!
+//! One thread does it all: it keeps some reads on their way, writes what they bring, and flushes
+//! whenever it would have to wait for more. Standard output that does not take bytes stops the reading,
+//! and so makes this reader a slow one that the broker deals with.
+
+mod find;
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::cli::args::TailArgs;
+use crate::cli::progress::Progress;
+use crate::cli::raw_output::RawOutput;
+use crate::cli::{Exit, OutputError};
+use crate::client::{CallError, Connection, Incoming, ReadReply, Reply};
+
+use find::{Find, Found};
+
+/// Reads on their way, and the most that each may bring.
+const READS: usize = 8;
+const READ_BYTES: u64 = 64 << 10;
+/// How long the broker may take for its end of stream after ours.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Copies one stream, or with `--follow` one after the other.
+pub(crate) fn run(args: TailArgs) -> anyhow::Result<Exit> {
+    let output = RawOutput::open()?;
+    let progress = Progress::new(None, output.is_file());
+    let connection = Connection::connect(&args.broker.broker)?;
+    let follow = args.follow;
+    let mut find = Find::new(args, connection);
+    let mut tail = Tail { output, progress, lost: Lost::default() };
+    loop {
+        let Some(found) = find.next_stream()? else { return Ok(Exit::Failed) };
+        if found.lost > 0 {
+            tail.tell_lost(Some(found.lost), found.position.saturating_sub(found.lost));
+        }
+        match tail.copy(&mut find, &found)? {
+            Ending::Ended if follow => find.pass(&found.id),
+            Ending::Ended => break,
+            Ending::Refused(error) => find.give_up(&found.id, error)?,
+        }
+    }
+    // Everything is read; how the channel ends no longer matters.
+    let (sender, receiver) = find.into_connection().split();
+    let _ = sender.end();
+    let _ = receiver.drain(CLOSE_PATIENCE);
+    Ok(tail.exit())
+}
+
+/// What was lost on the way.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Lost {
+    bytes: u64,
+    gaps: u64,
+}
+
+/// How the copying of one stream came to its end.
+enum Ending {
+    /// All is read.
+    Ended,
+    /// The stream cannot be read, or is gone.
+    Refused(CallError),
+}
+
+struct Tail {
+    output: RawOutput,
+    progress: Progress,
+    lost: Lost,
+}
+
+impl Tail {
+    fn copy(&mut self, find: &mut Find, found: &Found) -> anyhow::Result<Ending> {
+        let mut position = found.position;
+        let result = self.copy_until_end(find, &found.id, &mut position);
+        // What came before the connection broke is as good as ever.
+        self.output.flush()?;
+        let id = &found.id;
+        result.with_context(|| {
+            format!(
+                "{id} broke off at offset {position} \
+                 (go on with `weir tail --id {id} --from {position}`)"
+            )
+        })
+    }
+
+    fn copy_until_end(
+        &mut self,
+        find: &mut Find,
+        id: &str,
+        position: &mut u64,
+    ) -> anyhow::Result<Ending> {
+        for _ in 0..READS {
+            find.connection.sender().read(id, READ_BYTES);
+        }
+        let mut outstanding = READS;
+        let mut ending = None;
+        while outstanding > 0 {
+            let Some(incoming) = find.connection.receiver().buffered()? else {
+                self.output.flush()?;
+                // Where sending fails the receiving half tells why.
+                let _ = find.connection.sender().flush();
+                find.connection.receiver().fill()?;
+                continue;
+            };
+            match incoming {
+                Incoming::Event(event) => find.handle_event(&event),
+                Incoming::Reply { result: Ok(Reply::Read(reply)), .. } => {
+                    outstanding -= 1;
+                    self.take(&reply, position)?;
+                    if reply.eos {
+                        ending = Some(Ending::Ended);
+                    } else if ending.is_none() {
+                        find.connection.sender().read(id, READ_BYTES);
+                        outstanding += 1;
+                    }
+                }
+                // The broker is going down: its end of stream says so in a moment.
+                Incoming::Reply { command: "Streams.read", result: Err(error), .. }
+                    if error.code == CallError::CANCELLED => {}
+                Incoming::Reply { command: "Streams.read", result: Err(error), .. } => {
+                    outstanding -= 1;
+                    ending.get_or_insert(Ending::Refused(error));
+                }
+                // Answers to what handle_event sent: a stream that is gone by now is no loss.
+                Incoming::Reply { .. } => {}
+            }
+        }
+        Ok(ending.expect("the last read is answered only once the stream has ended"))
+    }
+
+    fn take(&mut self, reply: &ReadReply, position: &mut u64) -> Result<(), OutputError> {
+        if reply.lost != Some(0) {
+            // The notice belongs behind the bytes that came before the gap.
+            self.output.flush()?;
+            self.tell_lost(reply.lost, *position);
+        }
+        *position += reply.lost.unwrap_or_default() + reply.data.len() as u64;
+        self.progress.advance(reply.data.len());
+        self.output.write(&reply.data)
+    }
+
+    /// `None`: the peer does not know how many.
+    fn tell_lost(&mut self, bytes: Option<u64>, position: u64) {
+        self.lost.gaps += 1;
+        self.lost.bytes += bytes.unwrap_or_default();
+        let count = bytes.map_or("an unknown number of".to_owned(), |bytes| bytes.to_string());
+        self.progress.say(&format!("weir: {count} bytes lost at offset {position}"));
+    }
+
+    fn exit(&self) -> Exit {
+        if self.lost == Lost::default() {
+            return Exit::Ok;
+        }
+        self.progress.say(&format!(
+            "weir: {} bytes lost in all, in {} places; a longer --stall-timeout makes the stream wait",
+            self.lost.bytes, self.lost.gaps
+        ));
+        Exit::DataLost
+    }
+}

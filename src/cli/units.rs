@@ -1,0 +1,72 @@
+//! Values of arguments as people write them.
+
+use std::time::Duration;
+
+use crate::client::{Position, StallTimeout};
+use crate::config::units::{parse_duration, parse_size};
+
+/// Bytes: `65536`, `64KiB`, `1MiB`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    parse_size(text).map_err(|error| error.to_string())
+}
+
+/// Milliseconds: `5000`, `500ms`, `5s`.
+pub(crate) fn milliseconds(text: &str) -> Result<u64, String> {
+    let duration = match text.parse() {
+        Ok(number) => Duration::from_millis(number),
+        Err(_) => parse_duration(text).map_err(|_| {
+            format!("`{text}` is not a duration: write milliseconds or a unit, such as 500ms or 5s")
+        })?,
+    };
+    Ok(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A duration, or `never`.
+pub(crate) fn stall_timeout(text: &str) -> Result<StallTimeout, String> {
+    match text {
+        "never" => Ok(StallTimeout::Never),
+        _ => milliseconds(text)
+            .map(StallTimeout::AfterMs)
+            .map_err(|error| format!("{error}, or never")),
+    }
+}
+
+/// `oldest`, `latest` or an offset in bytes.
+pub(crate) fn position(text: &str) -> Result<Position, String> {
+    match text {
+        "oldest" => Ok(Position::Oldest),
+        "latest" => Ok(Position::Latest),
+        _ => text.parse().map(Position::Offset).map_err(|_| {
+            format!("`{text}` is not a position: write oldest, latest or an offset in bytes")
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_as_people_write_them() {
+        assert_eq!(size("64KiB"), Ok(65536));
+        assert_eq!(milliseconds("250"), Ok(250));
+        assert_eq!(milliseconds("2s"), Ok(2000));
+        assert_eq!(stall_timeout("never"), Ok(StallTimeout::Never));
+        assert_eq!(stall_timeout("0"), Ok(StallTimeout::AfterMs(0)));
+        assert_eq!(position("oldest"), Ok(Position::Oldest));
+        assert_eq!(position("latest"), Ok(Position::Latest));
+        assert_eq!(position("12"), Ok(Position::Offset(12)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_with_what_would_do() {
+        for message in [
+            size("many").unwrap_err(),
+            milliseconds("-1").unwrap_err(),
+            stall_timeout("soon").unwrap_err(),
+            position("-5").unwrap_err(),
+        ] {
+            assert!(message.contains("write"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What can go wrong for a client.
+
+use std::io;
+
+use crate::wire::WireError;
+
+/// Why a client cannot go on. All but [`ClientError::Call`] end the connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody answers at the address.
+    #[error(
+        "cannot reach a broker at {address}: {error}\n\
+         is the broker running? start it with `weir`, or say where it is with --broker HOST:PORT"
+    )]
+    Unreachable {
+        /// What was tried.
+        address: String,
+        /// What the system said. Part of the text, so no source of it.
+        error: io::Error,
+    },
+    /// Somebody answers, but not as a TCF peer does.
+    #[error("{address} does not answer as a TCF peer: {reason}")]
+    NotTcf {
+        /// What was tried.
+        address: String,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// The peer ended the channel, with the text of its report where it gave one.
+    #[error("the broker closed the channel{}", report.as_ref().map(|r| format!(": {r}")).unwrap_or_default())]
+    Closed {
+        /// What the peer said.
+        report: Option<String>,
+    },
+    /// The connection broke without a word.
+    #[error("the connection to the broker is lost: {}", breakage(.0))]
+    Disconnected(io::Error),
+    /// The peer's bytes make no sense.
+    #[error("the broker's answer cannot be understood: {0}")]
+    Misbehaved(#[from] WireError),
+    /// A call failed; the connection lives on.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// An error in a reply to one command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{command}: {text}")]
+pub struct CallError {
+    /// The command, as `Service.name`.
+    pub command: &'static str,
+    /// The TCF code; 25 where the peer does not know the command.
+    pub code: i64,
+    /// What the peer said.
+    pub text: String,
+}
+
+impl CallError {
+    /// "Command canceled": it was pending when its stream or channel went away.
+    pub const CANCELLED: i64 = 6;
+    /// "Invalid context": the stream does not exist.
+    pub const INVALID_CONTEXT: i64 = 16;
+    /// "Unsupported command": a read or a write against the stream's direction.
+    pub const UNSUPPORTED: i64 = 23;
+    /// "Command is not recognized".
+    pub const NOT_RECOGNIZED: i64 = 25;
+}
+
+impl ClientError {
+    /// The TCF code where a call failed.
+    pub fn call_code(&self) -> Option<i64> {
+        match self {
+            ClientError::Call(error) => Some(error.code),
+            _ => None,
+        }
+    }
+}
+
+fn breakage(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it was closed without a word".to_owned(),
+        _ => error.to_string(),
+    }
+}

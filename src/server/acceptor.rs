@@ -1,0 +1,152 @@
+//! The thread that accepts connections and hands each to the least loaded worker.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use crate::id::WorkerId;
+use crate::net::{AcceptError, Listener};
+use crate::time::{Clock, Instant};
+use crate::worker::{Doorbell, Mail, Outbox, Phase, PhaseFlag, Placement, Refused, WAKE};
+
+/// How long to wait when the process or the machine has no file descriptor left. The connections that wait
+/// stay in the kernel's backlog.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections accepted from one listener before the others are looked at.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// What the acceptor works with.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    pub(crate) clock: Clock,
+    pub(crate) poll: mio::Poll,
+    pub(crate) bell: Arc<Doorbell>,
+    pub(crate) listeners: Vec<Listener>,
+    /// By worker.
+    pub(crate) outboxes: Vec<Outbox<Mail>>,
+    pub(crate) placement: Arc<Placement>,
+    pub(crate) phase: Arc<PhaseFlag>,
+    /// Open connections above which new ones are closed.
+    pub(crate) channels_max: usize,
+}
+
+/// What it remembers from one turn to the next.
+#[derive(Debug, Default)]
+struct Progress {
+    /// By listener: whether connections may wait. Readiness is edge-triggered.
+    is_ready: Vec<bool>,
+    /// A connection whose worker's mailbox was full. Nothing is accepted until it is handed over.
+    held: Option<(WorkerId, Mail)>,
+    /// When to try again after file descriptors ran out.
+    retry_at: Option<Instant>,
+    /// How often they did.
+    exhausted: u64,
+    /// Connections closed because there were too many.
+    refused: u64,
+}
+
+impl Acceptor {
+    /// Accepts until the server drains.
+    ///
+    /// # Errors
+    /// The system's poller fails.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        for (index, listener) in self.listeners.iter_mut().enumerate() {
+            listener.register(self.poll.registry(), mio::Token(index))?;
+        }
+        let mut progress =
+            Progress { is_ready: vec![true; self.listeners.len()], ..Progress::default() };
+        let mut readiness = mio::Events::with_capacity(16);
+        while self.phase.phase() == Phase::Serving {
+            let timeout = self.rest_allowed(&progress);
+            match self.poll.poll(&mut readiness, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => readiness.clear(),
+                outcome => outcome?,
+            }
+            self.bell.begin_turn();
+            for readiness in readiness.iter().filter(|readiness| readiness.token() != WAKE) {
+                progress.is_ready[readiness.token().0] = true;
+            }
+            self.turn(&mut progress);
+        }
+        if let Some((worker, _)) = progress.held {
+            self.placement.release(worker);
+        }
+        Ok(())
+    }
+
+    fn rest_allowed(&self, progress: &Progress) -> Option<Duration> {
+        let can_accept = progress.held.is_none() && progress.retry_at.is_none();
+        let has_work = can_accept && progress.is_ready.contains(&true);
+        if has_work || !self.bell.may_rest() {
+            return Some(Duration::ZERO);
+        }
+        progress.retry_at.map(|retry_at| retry_at.since(self.clock.now().instant))
+    }
+
+    fn turn(&mut self, progress: &mut Progress) {
+        if let Some((worker, mail)) = progress.held.take() {
+            self.hand_over(worker, mail, progress);
+        }
+        if progress.retry_at.is_some_and(|retry_at| retry_at <= self.clock.now().instant) {
+            progress.retry_at = None;
+        }
+        for index in 0..self.listeners.len() {
+            for _ in 0..ACCEPTS_PER_TURN {
+                let may = progress.held.is_none() && progress.retry_at.is_none();
+                if !may || !progress.is_ready[index] || self.phase.phase() != Phase::Serving {
+                    break;
+                }
+                self.accept(index, progress);
+            }
+        }
+        for outbox in &mut self.outboxes {
+            outbox.ring();
+        }
+    }
+
+    fn accept(&mut self, index: usize, progress: &mut Progress) {
+        let listener = &self.listeners[index];
+        match listener.accept() {
+            Ok((socket, peer)) => {
+                if self.placement.total() >= self.channels_max {
+                    progress.refused += 1;
+                    // Each doubling, so that a flood of connections is not a flood of lines.
+                    if progress.refused.is_power_of_two() {
+                        let (refused, channels_max) = (progress.refused, self.channels_max);
+                        warn!(%peer, refused, channels_max, "connection closed: limits.channels_max is reached");
+                    }
+                    return;
+                }
+                let worker = self.placement.assign();
+                self.hand_over(worker, Mail::Connection { socket, peer }, progress);
+            }
+            Err(AcceptError::WouldBlock) => {
+                progress.is_ready[index] = false;
+                if std::mem::take(&mut progress.exhausted) > 0 {
+                    info!("accepting again");
+                }
+            }
+            Err(AcceptError::Gone(_)) => {}
+            Err(AcceptError::Exhausted(error)) => {
+                progress.exhausted += 1;
+                if progress.exhausted.is_power_of_two() {
+                    let (times, address) = (progress.exhausted, listener.address());
+                    warn!(%address, %error, times, "cannot accept; trying again");
+                }
+                progress.retry_at = Some(self.clock.now().instant.plus(EXHAUSTED_PAUSE));
+            }
+        }
+    }
+
+    fn hand_over(&mut self, worker: WorkerId, mail: Mail, progress: &mut Progress) {
+        match self.outboxes[worker.index()].try_send(mail) {
+            Ok(()) => {}
+            Err(Refused::Full(mail)) => progress.held = Some((worker, mail)),
+            Err(Refused::Closed(_)) => self.placement.release(worker),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What the core knows of each channel of its worker.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::id::{ChannelId, StreamId, Token};
+use crate::stream::meta::Meta;
+use crate::stream::readers::ReaderKey;
+use crate::stream::{AttachOptions, StreamReport};
+
+/// One channel.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) id: ChannelId,
+    pub(super) peer: Arc<str>,
+    pub(super) attachments: FxHashMap<StreamId, Attachment>,
+    /// Attachments whose end has been read, oldest first.
+    pub(super) finished: VecDeque<StreamId>,
+    pub(super) subscriptions: Vec<Arc<str>>,
+    /// Streams, on any worker, that end with the channel.
+    pub(super) owned: Vec<StreamId>,
+    pub(super) waiting: Option<Waiting>,
+    /// Why no further command is taken, besides `waiting`.
+    pub(super) is_over_bound: bool,
+    pub(super) reads_paused: bool,
+    /// Attachments with a place to read from.
+    pub(super) readers: usize,
+    pub(super) parked_reads: usize,
+    pub(super) parked_writes: usize,
+    pub(super) parked_bytes: u64,
+    /// Bytes served in turn `served_in`.
+    pub(super) served_bytes: usize,
+    pub(super) served_in: u64,
+    pub(super) finishing: Finishing,
+}
+
+/// How far the end of a channel has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finishing {
+    No,
+    /// Asked for while a command waits for another worker; begins when that is answered.
+    Asked,
+    /// So many other workers have yet to answer what the channel had parked with them.
+    Cancelling(usize),
+}
+
+/// A channel's connection to one stream.
+#[derive(Debug)]
+pub(super) struct Attachment {
+    pub(super) meta: Arc<Meta>,
+    /// The reader, at home in the stream or in the view; `None` for a channel that only writes.
+    pub(super) reader: Option<ReaderKey>,
+    /// Writes and ends that another worker has not answered.
+    pub(super) remote_pending: u32,
+    /// Whether the channel may read the stream at all.
+    pub(super) can_read: bool,
+    /// The channel has read the end of the disposed stream, or cannot read it; `disposed` was told.
+    pub(super) is_finished: bool,
+}
+
+/// The command for which the channel waits, and what its answer needs.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) token: Token,
+    pub(super) what: WaitingFor,
+}
+
+#[derive(Debug)]
+pub(super) enum WaitingFor {
+    Connect,
+    Attach(AttachOptions),
+    /// The first read on a bus attaches; then it is parked.
+    Read {
+        stream: StreamId,
+        size: u64,
+    },
+    Disconnect,
+    Dispose,
+    Adopt,
+    List {
+        workers: usize,
+        streams: Vec<StreamReport>,
+    },
+    Subscribe {
+        workers: usize,
+        stream_type: Arc<str>,
+        found: Vec<Arc<Meta>>,
+    },
+}
+
+impl Channel {
+    pub(super) fn new(id: ChannelId, peer: Arc<str>) -> Channel {
+        Channel {
+            id,
+            peer,
+            attachments: FxHashMap::default(),
+            finished: VecDeque::new(),
+            subscriptions: Vec::new(),
+            owned: Vec::new(),
+            waiting: None,
+            is_over_bound: false,
+            reads_paused: false,
+            readers: 0,
+            parked_reads: 0,
+            parked_writes: 0,
+            parked_bytes: 0,
+            served_bytes: 0,
+            served_in: 0,
+            finishing: Finishing::No,
+        }
+    }
+
+    /// Whether no further command may be taken.
+    pub(super) fn must_wait(&self) -> bool {
+        self.waiting.is_some() || self.is_over_bound
+    }
+
+    /// Whether a subscription that has been answered covers the stream.
+    pub(super) fn is_subscribed_to(&self, meta: &Meta) -> bool {
+        self.subscriptions.iter().any(|wanted| meta.matches(wanted))
+    }
+
+    /// Whether a read may be served in this turn; one that may not is served in the next, when the
+    /// outside has had a chance to say that the peer does not keep up.
+    pub(super) fn may_be_served(&mut self, turn: u64, bytes_max: usize) -> bool {
+        if self.served_in != turn {
+            (self.served_in, self.served_bytes) = (turn, 0);
+        }
+        !self.reads_paused && self.served_bytes < bytes_max
+    }
+
+    /// Parked commands.
+    pub(super) fn pending(&self) -> usize {
+        self.parked_reads + self.parked_writes
+    }
+}
+
+/// The channels of one worker, by slot. A channel that has gone is found no more, also when another has
+/// its slot.
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    slots: Vec<Option<Box<Channel>>>,
+}
+
+impl Channels {
+    pub(super) fn insert(&mut self, channel: Channel) {
+        let slot = channel.id.slot as usize;
+        if self.slots.len() <= slot {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        self.slots[slot] = Some(Box::new(channel));
+    }
+
+    pub(super) fn get(&self, id: ChannelId) -> Option<&Channel> {
+        let channel = self.slots.get(id.slot as usize)?.as_deref()?;
+        (channel.id == id).then_some(channel)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
+        let channel = self.slots.get_mut(id.slot as usize)?.as_deref_mut()?;
+        (channel.id == id).then_some(channel)
+    }
+
+    pub(super) fn remove(&mut self, id: ChannelId) -> Option<Box<Channel>> {
+        self.get(id)?;
+        self.slots[id.slot as usize].take()
+    }
+}

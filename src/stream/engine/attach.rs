@@ -1,0 +1,405 @@
+//! Connecting and disconnecting: how a reader comes to its place, and leaves it.
+
+use std::sync::Arc;
+
+use crate::id::{ChannelId, Offset, StreamId, Token, WorkerId};
+use crate::stream::channels::{Attachment, WaitingFor};
+use crate::stream::engine::Engine;
+use crate::stream::front::Front;
+use crate::stream::home::{RemoteView, Stream};
+use crate::stream::message::{Body, Grant};
+use crate::stream::meta::Meta;
+use crate::stream::readers::{Reader, ReaderKey};
+use crate::stream::view::View;
+use crate::stream::{AttachOptions, Chunks, Effect, From, Refusal, Reply};
+use crate::time::Instant;
+
+impl Engine {
+    /// `Streams.connect`: attach from the oldest byte kept; nothing happens where already attached.
+    pub(super) fn connect(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: &Token,
+        id: StreamId,
+    ) {
+        if let Some(attachment) = self.attachment(channel, id)
+            && (attachment.is_finished || attachment.reader.is_some() || !attachment.can_read)
+        {
+            return self.front.done(channel, token.clone(), Ok(()));
+        }
+        if let Err(error) = self.admits_attachment(channel, id) {
+            return self.front.done(channel, token.clone(), Err(error));
+        }
+        let options = AttachOptions::default();
+        let home = id.home(self.front.workers);
+        if home == self.front.me {
+            let result = self.attach_here(now, channel, id, options, false);
+            return self.front.done(channel, token.clone(), result.map(|_| ()));
+        }
+        self.front.wait(channel, token, WaitingFor::Connect);
+        self.front.send(home, Body::Attach { stream: id, channel, options });
+    }
+
+    /// `StreamBroker.attach`: attach at a chosen position, or move there.
+    pub(super) fn attach(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: &Token,
+        id: StreamId,
+        options: AttachOptions,
+    ) {
+        if let Err(error) = self.admits_attachment(channel, id) {
+            return self.front.reply(channel, token.clone(), Reply::Attached(Err(error)));
+        }
+        let home = id.home(self.front.workers);
+        if home == self.front.me {
+            let result = self.attach_here(now, channel, id, options, true);
+            return self.front.reply(channel, token.clone(), Reply::Attached(result));
+        }
+        self.front.wait(channel, token, WaitingFor::Attach(options));
+        self.front.send(home, Body::Attach { stream: id, channel, options });
+    }
+
+    fn attachment(&self, channel: ChannelId, id: StreamId) -> Option<&Attachment> {
+        self.front.channels.get(channel)?.attachments.get(&id)
+    }
+
+    fn admits_attachment(&self, channel: ChannelId, id: StreamId) -> Result<(), Refusal> {
+        let Some(state) = self.front.channels.get(channel) else { return Ok(()) };
+        let most = self.front.limits.attachments_per_channel_max;
+        if state.attachments.len() >= most && !state.attachments.contains_key(&id) {
+            let error = format!("the channel is attached to {most} streams; disconnect from some");
+            return Err(Refusal::Limit(error));
+        }
+        Ok(())
+    }
+
+    /// Attaches a channel of this worker to a stream at home here. `moves`: a reader that is there
+    /// already is moved.
+    pub(super) fn attach_here(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        id: StreamId,
+        options: AttachOptions,
+        moves: bool,
+    ) -> Result<(Offset, u64), Refusal> {
+        let Engine { front, streams, .. } = self;
+        let stream = match streams.get_mut(&id) {
+            Some(stream) if stream.accepts_readers(now) => stream,
+            _ => return Err(Refusal::UnknownContext(format!("no stream {id}"))),
+        };
+        let (position, lost) = stream.resolve(options.from)?;
+        let meta = stream.meta.clone();
+        let can_read = meta.may_read(stream.is_owner(channel));
+        let timeout = options.stall_timeout.unwrap_or(meta.stall_timeout);
+        let Some(state) = front.channels.get_mut(channel) else { return Ok((position, lost)) };
+        let attachment = attachment_of(&mut state.attachments, &meta, can_read);
+        if std::mem::take(&mut attachment.is_finished) {
+            state.finished.retain(|finished| *finished != id);
+        }
+        if !can_read {
+            if !stream.writers.contains(&channel) {
+                stream.writers.push(channel);
+            }
+            return Ok((stream.log.end(), 0));
+        }
+        stream.writers.retain(|writer| *writer != channel);
+        match attachment.reader {
+            Some(key) if moves => stream.readers.move_to(now, key, position, timeout),
+            Some(key) => return Ok((stream.readers.get(key).cursor, 0)),
+            None => {
+                attachment.reader = Some(stream.readers.attach(now, channel, position, timeout));
+                state.readers += 1;
+            }
+        }
+        stream.is_held = false;
+        stream.is_timer_stale = true;
+        front.mark(stream);
+        Ok((position, lost))
+    }
+
+    /// Attaches a channel without making it a reader: a creator, or one that only writes.
+    pub(super) fn attach_silently(&mut self, channel: ChannelId, id: StreamId) {
+        let Engine { front, streams, .. } = self;
+        let Some(stream) = streams.get_mut(&id) else { return };
+        let Some(state) = front.channels.get_mut(channel) else { return };
+        let can_read = stream.meta.may_read(stream.is_owner(channel));
+        let attachment = attachment_of(&mut state.attachments, &stream.meta, can_read);
+        attachment.is_finished = false;
+        if attachment.reader.is_none() && !stream.writers.contains(&channel) {
+            stream.writers.push(channel);
+        }
+    }
+
+    /// `Streams.disconnect`: `disposed`, then what was parked is answered, then the reply.
+    pub(super) fn disconnect(&mut self, channel: ChannelId, token: &Token, id: StreamId) {
+        let Engine { front, streams, views, .. } = self;
+        let Some(state) = front.channels.get_mut(channel) else { return };
+        let Some(attachment) = state.attachments.remove(&id) else {
+            return front.done(channel, token.clone(), Err(Refusal::NotConnected(id)));
+        };
+        if attachment.is_finished {
+            state.finished.retain(|finished| *finished != id);
+            return front.done(channel, token.clone(), Ok(()));
+        }
+        state.readers -= usize::from(attachment.reader.is_some());
+        let stream_type = attachment.meta.stream_type.clone();
+        front.effects.push_back(Effect::Disposed { channel, stream_type, stream: id });
+        if let Some(stream) = streams.get_mut(&id) {
+            if let Some(key) = attachment.reader {
+                let reader = stream.readers.detach(key);
+                front.cancel_reads(reader);
+            }
+            front.cancel_writes(stream, channel);
+            stream.writers.retain(|writer| *writer != channel);
+            front.mark(stream);
+            return front.done(channel, token.clone(), Ok(()));
+        }
+        if let (Some(key), Some(view)) = (attachment.reader, views.get_mut(&id)) {
+            let reader = view.readers.detach(key);
+            front.cancel_reads(reader);
+            front.mark_view(view);
+        }
+        let home = attachment.meta.home;
+        if attachment.remote_pending > 0 {
+            front.wait(channel, token, WaitingFor::Disconnect);
+            return front.send(home, Body::Cancel { stream: id, channel });
+        }
+        front.send(home, Body::Leave { stream: id, channel });
+        front.done(channel, token.clone(), Ok(()));
+    }
+
+    /// Gives another worker leave to read a stream at home here, and the bytes it needs for that.
+    pub(super) fn grant(
+        &mut self,
+        now: Instant,
+        to: WorkerId,
+        id: StreamId,
+        channel: Option<ChannelId>,
+        from: From,
+    ) -> Result<Grant, Refusal> {
+        let stream = match self.streams.get_mut(&id) {
+            Some(stream) if stream.accepts_readers(now) => stream,
+            _ => return Err(Refusal::UnknownContext(format!("no stream {id}"))),
+        };
+        let is_owner = channel.is_some_and(|channel| stream.is_owner(channel));
+        let (position, lost) = stream.resolve(from)?;
+        if !stream.meta.may_read(is_owner) {
+            if let Some(channel) = channel
+                && !stream.writers.contains(&channel)
+            {
+                stream.writers.push(channel);
+            }
+            return Ok(stream.grant_to_writer());
+        }
+        if let Some(channel) = channel {
+            stream.is_held = false;
+            stream.writers.retain(|writer| *writer != channel);
+        }
+        let grant = stream.grant_to_reader(to, position, lost);
+        self.front.mark(stream);
+        Ok(grant)
+    }
+
+    /// Connects a channel of another worker that does not read yet.
+    pub(super) fn grant_silently(
+        &mut self,
+        id: StreamId,
+        channel: ChannelId,
+    ) -> Result<Grant, Refusal> {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Err(Refusal::UnknownContext(format!("no stream {id}")));
+        };
+        if !stream.writers.contains(&channel) {
+            stream.writers.push(channel);
+        }
+        Ok(stream.grant_to_writer())
+    }
+
+    /// Takes a home's leave in: the view is there afterwards, with the bytes that belong to it.
+    pub(super) fn take_grant(&mut self, grant: &Grant) {
+        let Some(attaches) = grant.attach else { return };
+        let view = self
+            .views
+            .entry(grant.meta.id)
+            .or_insert_with(|| View::new(grant.meta.clone(), grant.sent_from));
+        view.attaches_seen = attaches;
+        if grant.sent_from < view.log.start() {
+            view.log.prepend(grant.sent_from, grant.sent.clone());
+            view.home_start = view.home_start.min(grant.sent_from);
+        }
+        view.log.extend(grant.sent_from, grant.sent.clone());
+        view.has_news = true;
+        view.is_timer_stale = true;
+        view.told = grant.told;
+        self.front.mark_view(view);
+    }
+
+    /// Attaches a channel of this worker as the home's leave says. `moves`: a reader that is there already
+    /// is moved.
+    pub(super) fn attach_there(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        grant: &Grant,
+        options: AttachOptions,
+        moves: bool,
+    ) {
+        let Engine { front, views, .. } = self;
+        let Some(state) = front.channels.get_mut(channel) else { return };
+        let id = grant.meta.id;
+        let can_read = grant.meta.may_read(state.owned.contains(&id));
+        let attachment = attachment_of(&mut state.attachments, &grant.meta, can_read);
+        if std::mem::take(&mut attachment.is_finished) {
+            state.finished.retain(|finished| *finished != id);
+        }
+        let Some(view) = views.get_mut(&id) else { return };
+        if grant.attach.is_none() {
+            return;
+        }
+        let timeout = options.stall_timeout.unwrap_or(grant.meta.stall_timeout);
+        match attachment.reader {
+            Some(key) if moves => view.readers.move_to(now, key, grant.position, timeout),
+            Some(_) => {}
+            None => {
+                let key = view.readers.attach(now, channel, grant.position, timeout);
+                attachment.reader = Some(key);
+                state.readers += 1;
+            }
+        }
+        front.mark_view(view);
+    }
+}
+
+impl Front {
+    /// Answers a departing reader's reads.
+    pub(super) fn cancel_reads(&mut self, reader: Reader) {
+        let channel = reader.channel;
+        for read in reader.reads {
+            if let Some(state) = self.channels.get_mut(channel) {
+                state.parked_reads -= 1;
+            }
+            let error = Some(Refusal::Cancelled);
+            let reply = Reply::Read { data: Chunks::EMPTY, error, lost: 0, eos: true };
+            self.reply(channel, read.token, reply);
+        }
+    }
+
+    /// Answers what a channel has parked in a stream, writes first.
+    pub(super) fn cancel_writes(&mut self, stream: &mut Stream, channel: ChannelId) {
+        let id = stream.meta.id;
+        for write in stream.parked.remove_channel(channel) {
+            self.answer_write(id, channel, write.token, write.size, Err(Refusal::Cancelled));
+        }
+        if let Some((channel, token)) = stream.take_ending_of(channel) {
+            self.answer_write(id, channel, token, 0, Err(Refusal::Cancelled));
+        }
+    }
+}
+
+impl Stream {
+    /// Whether a late host may still attach.
+    pub(super) fn accepts_readers(&self, now: Instant) -> bool {
+        !self.is_disposed || self.linger_until.is_some_and(|until| now < until)
+    }
+
+    /// Takes back an end that the channel has asked for and that has not taken effect.
+    pub(super) fn take_ending_of(&mut self, channel: ChannelId) -> Option<(ChannelId, Token)> {
+        let by = self.ending.as_ref()?.by.as_ref()?;
+        if by.0 != channel {
+            return None;
+        }
+        self.ending.take()?.by
+    }
+
+    /// Where a reader starts that asks for `from`, and how many bytes it misses.
+    fn resolve(&self, from: From) -> Result<(Offset, u64), Refusal> {
+        let (start, end) = (self.log.start(), self.log.end());
+        match from {
+            From::Oldest => Ok((start, 0)),
+            From::Latest => Ok((end, 0)),
+            From::Offset(offset) if offset > end => Err(Refusal::InvalidValue(format!(
+                "From is {offset}, beyond the end of stream {}, which is {end}",
+                self.meta.id
+            ))),
+            From::Offset(offset) if offset < start => Ok((start, start.since(offset))),
+            From::Offset(offset) => Ok((offset, 0)),
+        }
+    }
+
+    pub(super) fn grant_to_writer(&self) -> Grant {
+        Grant {
+            meta: self.meta.clone(),
+            attach: None,
+            position: self.log.end(),
+            lost: 0,
+            sent_from: self.log.end(),
+            sent: Chunks::EMPTY,
+            told: self.told_at(self.log.end()),
+        }
+    }
+
+    /// Everything from `position`, or from what the worker has not been sent yet, is part of the leave:
+    /// so the view is whole as soon as it has it.
+    pub(super) fn grant_to_reader(&mut self, to: WorkerId, position: Offset, lost: u64) -> Grant {
+        let told = self.told_at(self.log.end());
+        let index = match self.views.iter().position(|view| view.worker == to) {
+            Some(index) => index,
+            None => {
+                self.views.push(RemoteView::new(to, position, told));
+                self.views.len() - 1
+            }
+        };
+        let view = &mut self.views[index];
+        let from = position.min(view.sent.max(self.log.start()));
+        view.attaches += 1;
+        view.unseen.push_back((view.attaches, position));
+        view.sent = self.log.end();
+        view.told = told;
+        Grant {
+            meta: self.meta.clone(),
+            attach: Some(view.attaches),
+            position,
+            lost,
+            sent_from: from,
+            sent: self.log.read_at(from, u64::MAX),
+            told,
+        }
+    }
+}
+
+impl RemoteView {
+    fn new(worker: WorkerId, position: Offset, told: crate::stream::home::Told) -> RemoteView {
+        RemoteView {
+            worker,
+            sent: position,
+            received: position,
+            attaches: 0,
+            unseen: Default::default(),
+            holding: None,
+            floor: None,
+            readers: 0,
+            told,
+            is_listed: false,
+        }
+    }
+}
+
+fn attachment_of<'a>(
+    attachments: &'a mut rustc_hash::FxHashMap<StreamId, Attachment>,
+    meta: &Arc<Meta>,
+    can_read: bool,
+) -> &'a mut Attachment {
+    let attachment = attachments.entry(meta.id).or_insert_with(|| Attachment {
+        meta: meta.clone(),
+        reader: None::<ReaderKey>,
+        remote_pending: 0,
+        can_read,
+        is_finished: false,
+    });
+    attachment.can_read = can_read;
+    attachment
+}

@@ -1,0 +1,234 @@
+//! Messages of other engines, in and out.
+
+use crate::id::{ChannelId, StreamId, WorkerId};
+use crate::stream::channels::{Finishing, Waiting, WaitingFor};
+use crate::stream::engine::Engine;
+use crate::stream::message::{Body, Grant};
+use crate::stream::view::ViewReport;
+use crate::stream::{AttachOptions, Message, Refusal, Reply};
+use crate::time::Instant;
+
+impl Engine {
+    /// Takes in what another engine said.
+    pub fn handle_message(&mut self, now: Instant, from: WorkerId, message: Message) {
+        match message.0 {
+            Body::Attach { stream, channel, options } => {
+                let result = self.grant(now, from, stream, Some(channel), options.from);
+                self.front.send(from, Body::Attached { channel, result });
+            }
+            Body::Write { stream, channel, token, data } => {
+                self.write_from_afar(now, channel, token, stream, data);
+            }
+            Body::Eos { stream, channel, token } => self.eos_here(now, channel, token, stream),
+            Body::Cancel { stream, channel } => self.cancel_from_afar(from, stream, channel),
+            Body::Writes { stream, channel } => self.note_writer(from, stream, channel),
+            Body::Leave { stream, channel } => {
+                if let Some(stream) = self.streams.get_mut(&stream) {
+                    stream.writers.retain(|writer| *writer != channel);
+                }
+            }
+            Body::ChannelClosed { stream, channel } => self.lose_channel(now, stream, channel),
+            Body::Dispose { stream, channel, only_test_streams } => {
+                let result = self.dispose_here(now, stream, only_test_streams);
+                self.front.send(from, Body::DisposeDone { channel, result });
+            }
+            Body::Adopt { stream, channel, peer, key } => {
+                let result = self.adopt_from_afar(now, channel, peer, stream, &key);
+                self.front.send(from, Body::Adopted { channel, result });
+            }
+            Body::Report { stream, report } => self.take_report(from, stream, report),
+            Body::List { channel, stream_type } => {
+                let streams = self.describe(stream_type.as_deref());
+                self.front.send(from, Body::Listed { channel, streams });
+            }
+            Body::Subscribe { channel, stream_type } => {
+                self.note_interest(now, from, channel, stream_type);
+            }
+            Body::LoseInterest { stream_type } => self.lose_interest(from, &stream_type),
+            body => self.handle_answer(now, body),
+        }
+    }
+
+    /// What comes from a stream's home, or to a channel's worker.
+    fn handle_answer(&mut self, now: Instant, body: Body) {
+        match body {
+            Body::Attached { channel, result } => self.take_attached(now, channel, result),
+            Body::Replied { channel, stream, token, size, result } => {
+                if let Some(state) = self.front.channels.get_mut(channel) {
+                    if let Some(attachment) = state.attachments.get_mut(&stream) {
+                        attachment.remote_pending -= 1;
+                    }
+                    self.front.answer_write(stream, channel, token, size, result);
+                }
+            }
+            Body::Cancelled { channel } => self.take_cancelled(channel),
+            Body::DisposeDone { channel, result } => {
+                if let Some(waiting) = self.front.take_waiting(channel) {
+                    self.front.done(channel, waiting.token, result);
+                }
+                self.front.resume(channel);
+            }
+            Body::WriterDisposed { channel, stream } => {
+                self.front.finish_attachment(channel, stream);
+            }
+            Body::Adopted { channel, result } => {
+                if let Ok((_, grant)) = &result {
+                    self.take_grant(grant);
+                    self.own(channel, grant.meta.id);
+                    self.attach_there(now, channel, grant, AttachOptions::default(), false);
+                }
+                if let Some(waiting) = self.front.take_waiting(channel) {
+                    let reply = Reply::Adopted(result.map(|(position, _)| position));
+                    self.front.reply(channel, waiting.token, reply);
+                }
+                self.front.resume(channel);
+            }
+            Body::Created { grant } => self.take_created(now, grant),
+            Body::Data { stream, start, at, chunks, told } => {
+                let Some(view) = self.views.get_mut(&stream) else { return };
+                view.home_start = start;
+                view.log.extend(at, chunks);
+                view.has_news = true;
+                view.is_timer_stale |= view.told.full_since != told.full_since;
+                view.told = told;
+                self.front.mark_view(view);
+            }
+            Body::Listed { channel, streams } => self.take_listed(channel, streams),
+            Body::Subscribed { channel, grants } => self.take_subscribed(now, channel, grants),
+            _ => debug_assert!(false, "a request is no answer"),
+        }
+    }
+
+    /// The home's answer to an attachment.
+    fn take_attached(&mut self, now: Instant, channel: ChannelId, result: Result<Grant, Refusal>) {
+        if let Ok(grant) = &result {
+            self.take_grant(grant);
+        }
+        let Some(Waiting { token, what }) = self.front.take_waiting(channel) else { return };
+        let (options, moves) = match &what {
+            WaitingFor::Attach(options) => (*options, true),
+            _ => (AttachOptions::default(), false),
+        };
+        if let Ok(grant) = &result {
+            self.attach_there(now, channel, grant, options, moves);
+        }
+        match what {
+            WaitingFor::Attach(_) => {
+                let place = result.map(|grant| (grant.position, grant.lost));
+                self.front.reply(channel, token, Reply::Attached(place));
+            }
+            WaitingFor::Read { stream, size } => match result {
+                Ok(_) => self.read(now, channel, &token, stream, size),
+                Err(error) => self.refuse_read(channel, &token, error),
+            },
+            _ => self.front.done(channel, token, result.map(|_| ())),
+        }
+        self.front.resume(channel);
+    }
+
+    /// A channel of another worker disconnects, or ends: answer what it has parked, then say so.
+    fn cancel_from_afar(&mut self, from: WorkerId, id: StreamId, channel: ChannelId) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            self.front.cancel_writes(stream, channel);
+            stream.writers.retain(|writer| *writer != channel);
+            self.front.mark(stream);
+        }
+        self.front.send(from, Body::Cancelled { channel });
+    }
+
+    /// A channel of another worker was connected by a subscription and writes.
+    fn note_writer(&mut self, from: WorkerId, id: StreamId, channel: ChannelId) {
+        match self.streams.get_mut(&id) {
+            Some(stream) if !stream.is_disposed => {
+                if !stream.writers.contains(&channel) {
+                    stream.writers.push(channel);
+                }
+            }
+            _ => self.front.send(from, Body::WriterDisposed { channel, stream: id }),
+        }
+    }
+
+    /// Another worker has answered everything that the channel had parked there.
+    fn take_cancelled(&mut self, channel: ChannelId) {
+        let Some(state) = self.front.channels.get_mut(channel) else { return };
+        if let Finishing::Cancelling(workers) = state.finishing {
+            return self.front.await_cancelled(channel, workers.saturating_sub(1));
+        }
+        if let Some(waiting) = self.front.take_waiting(channel) {
+            self.front.done(channel, waiting.token, Ok(()));
+        }
+        self.front.resume(channel);
+    }
+
+    /// A view tells where its readers are.
+    fn take_report(&mut self, from: WorkerId, id: StreamId, report: ViewReport) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(index) = stream.views.iter().position(|view| view.worker == from) else { return };
+        let view = &mut stream.views[index];
+        view.unseen.retain(|(attach, _)| *attach > report.attaches_seen);
+        view.received = report.received;
+        view.holding = report.holding;
+        view.floor = report.floor;
+        view.readers = report.readers;
+        let is_gone = report.readers == 0 && view.unseen.is_empty();
+        if report.readers > 0 {
+            stream.is_held = false;
+        }
+        if is_gone {
+            stream.views.swap_remove(index);
+        }
+        self.front.mark(stream);
+    }
+
+    /// The next thing to say to another worker: questions and answers first, in order; then bytes; then
+    /// reports.
+    pub(super) fn next_body(&mut self, to: WorkerId) -> Option<Body> {
+        let outbox = &mut self.front.outboxes[to.index()];
+        if let Some(body) = outbox.queue.pop_front() {
+            if !outbox.paused.is_empty()
+                && outbox.queue.len() <= self.front.limits.outbox_messages_pause / 2
+            {
+                self.unpause(to);
+            }
+            return Some(body);
+        }
+        while let Some(id) = self.front.outboxes[to.index()].streams.pop_front() {
+            let Some(stream) = self.streams.get_mut(&id) else { continue };
+            let Some(index) = stream.views.iter().position(|view| view.worker == to) else {
+                continue;
+            };
+            let (at, chunks, told) = stream.data_for(index);
+            let start = stream.log.start();
+            return Some(Body::Data { stream: id, start, at, chunks, told });
+        }
+        while let Some(id) = self.front.outboxes[to.index()].views.pop_front() {
+            let Some(view) = self.views.get_mut(&id) else { continue };
+            view.is_listed = false;
+            let report = view.report();
+            view.reported = Some(report);
+            if report.readers == 0 {
+                self.forget_view(id);
+            }
+            return Some(Body::Report { stream: id, report });
+        }
+        None
+    }
+
+    /// Nobody here reads the stream any more.
+    fn forget_view(&mut self, id: StreamId) {
+        let Some(mut view) = self.views.remove(&id) else { return };
+        self.front.arm(id, &mut view.timer, None);
+        self.past.delivered_bytes += view.readers.delivered;
+        self.past.lost_bytes += view.readers.lost;
+    }
+
+    /// The queue to a worker is short again.
+    fn unpause(&mut self, to: WorkerId) {
+        for channel in std::mem::take(&mut self.front.outboxes[to.index()].paused) {
+            if let Some(state) = self.front.channels.get_mut(channel) {
+                state.is_over_bound = false;
+            }
+            self.front.resume(channel);
+        }
+    }
+}

@@ -1,0 +1,470 @@
+//! Streams and channels coming and going.
+
+use crate::id::{ChannelId, StreamId, Token};
+use crate::stream::channels::{Finishing, WaitingFor};
+use crate::stream::engine::Engine;
+use crate::stream::front::Front;
+use crate::stream::home::{Ending, Owner, Stream};
+use crate::stream::message::{Body, Grant};
+use crate::stream::meta::Meta;
+use crate::stream::pump::Pump;
+use crate::stream::{
+    AttachOptions, Direction, Effect, From, Properties, Refusal, Reply, StallTimeout,
+};
+use crate::time::Instant;
+
+/// The type of test streams, as in the reference agent.
+const TEST_STREAM_TYPE: &str = "Diagnostics";
+
+impl Engine {
+    /// `StreamBroker.create`: subscribers hear of the stream before the creator has its reply.
+    pub(super) fn create(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: &Token,
+        properties: &Properties,
+    ) {
+        let result = self.create_here(now, channel, properties);
+        self.front.reply(channel, token.clone(), Reply::Stream(result));
+    }
+
+    fn create_here(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        properties: &Properties,
+    ) -> Result<StreamId, Refusal> {
+        let limits = &self.front.limits;
+        let most = limits.buffer_bytes_max;
+        if properties.buffer_bytes == 0 || properties.buffer_bytes > most {
+            let size = properties.buffer_bytes;
+            return Err(Refusal::InvalidValue(format!("BufferSize is {size}, not 1 to {most}")));
+        }
+        if properties.history_bytes > properties.buffer_bytes {
+            let (history, buffer) = (properties.history_bytes, properties.buffer_bytes);
+            return Err(Refusal::InvalidValue(format!(
+                "History is {history}, more than BufferSize, which is {buffer}"
+            )));
+        }
+        self.admits_streams(1)?;
+        let Some(state) = self.front.channels.get_mut(channel) else {
+            return Err(Refusal::Cancelled);
+        };
+        let owner = Owner { channel, peer: state.peer.clone() };
+        let id = self.next_id();
+        if let Some(state) = self.front.channels.get_mut(channel) {
+            state.owned.push(id);
+        }
+        let meta = Meta::new(id, self.front.me, now, properties);
+        let mut stream = Stream::new(meta.into(), Some(owner));
+        stream.key = properties.key.as_deref().map(Box::from);
+        stream.is_held = properties.hold;
+        self.introduce(now, stream, Some(channel));
+        Ok(id)
+    }
+
+    fn admits_streams(&self, count: usize) -> Result<(), Refusal> {
+        let most = self.front.limits.streams_max;
+        if self.streams.len() + count > most {
+            let error = format!("the broker has {most} streams here; dispose some");
+            return Err(Refusal::Limit(error));
+        }
+        Ok(())
+    }
+
+    /// A number whose remainder is this worker.
+    fn next_id(&mut self) -> StreamId {
+        let turn = self.created;
+        self.created += 1;
+        StreamId(turn * u64::from(self.front.workers) + u64::from(self.front.me.0))
+    }
+
+    /// Makes a stream known: to its creator, then to whoever subscribed.
+    fn introduce(&mut self, now: Instant, stream: Stream, creator: Option<ChannelId>) {
+        let meta = stream.meta.clone();
+        self.streams.insert(meta.id, stream);
+        if let Some(creator) = creator {
+            if meta.direction == Direction::In {
+                // It reads from the first byte.
+                let _ = self.attach_here(now, creator, meta.id, AttachOptions::default(), false);
+            } else {
+                self.attach_silently(creator, meta.id);
+            }
+        }
+        self.announce_there(meta.id);
+        self.announce_here(now, &meta);
+    }
+
+    /// `Diagnostics.createTestStreams`: a pair that outlives the channel and never loses.
+    pub(super) fn create_test_streams(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: &Token,
+        input_bytes: u64,
+        output_bytes: u64,
+    ) {
+        let result = self.create_pair(now, input_bytes, output_bytes);
+        self.front.reply(channel, token.clone(), Reply::TestStreams(result));
+    }
+
+    fn create_pair(
+        &mut self,
+        now: Instant,
+        input_bytes: u64,
+        output_bytes: u64,
+    ) -> Result<(StreamId, StreamId), Refusal> {
+        let most = self.front.limits.buffer_bytes_max;
+        for size in [input_bytes, output_bytes] {
+            if size == 0 || size > most {
+                return Err(Refusal::InvalidValue(format!("a size is {size}, not 1 to {most}")));
+            }
+        }
+        self.admits_streams(2)?;
+        let pairs = self.front.limits.test_streams_max;
+        if self.test_streams >= 2 * pairs {
+            let error = format!("there are {pairs} pairs of test streams here; dispose some");
+            return Err(Refusal::Limit(error));
+        }
+        let (input, output) = (self.next_id(), self.next_id());
+        self.test_streams += 2;
+        let make = |id, direction, size| {
+            let mut properties = Properties::new(TEST_STREAM_TYPE);
+            properties.direction = direction;
+            properties.buffer_bytes = size;
+            properties.history_bytes = 0;
+            properties.stall_timeout = StallTimeout::Never;
+            Stream::new(Meta::new(id, self.front.me, now, &properties).into(), None)
+        };
+        let mut source = make(input, Direction::In, input_bytes);
+        source.pump = Some(Pump::new(output));
+        let mut sink = make(output, Direction::Out, output_bytes);
+        sink.pumped_from = Some(input);
+        self.introduce(now, source, None);
+        self.introduce(now, sink, None);
+        Ok((input, output))
+    }
+
+    /// `StreamBroker.dispose` and `Diagnostics.disposeTestStream`.
+    pub(super) fn dispose(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: &Token,
+        id: StreamId,
+        only_test_streams: bool,
+    ) {
+        let home = id.home(self.front.workers);
+        if home == self.front.me {
+            let result = self.dispose_here(now, id, only_test_streams);
+            return self.front.done(channel, token.clone(), result);
+        }
+        self.front.wait(channel, token, WaitingFor::Dispose);
+        self.front.send(home, Body::Dispose { stream: id, channel, only_test_streams });
+    }
+
+    /// Ends a stream at home here and lets its readers drain it.
+    pub(super) fn dispose_here(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        only_test_streams: bool,
+    ) -> Result<(), Refusal> {
+        let Engine { front, streams, .. } = self;
+        let stream = match streams.get_mut(&id) {
+            Some(stream) if !stream.is_disposed => stream,
+            _ => return Err(Refusal::UnknownContext(format!("no stream {id}"))),
+        };
+        if only_test_streams && !stream.is_test() {
+            return Err(Refusal::UnknownContext(format!("{id} is no test stream")));
+        }
+        for (channel, write) in stream.parked.remove_all() {
+            let error = Err(Refusal::EndOfFile);
+            front.answer_write(id, channel, write.token, write.size, error);
+        }
+        if let Some((channel, token)) = stream.ending.take().and_then(|ending| ending.by) {
+            front.answer_write(id, channel, token, 0, Err(Refusal::EndOfFile));
+        }
+        stream.is_disposed = true;
+        stream.is_ended = true;
+        stream.is_held = false;
+        stream.full_since = None;
+        stream.keep_until = None;
+        stream.has_news = true;
+        stream.is_timer_stale = true;
+        if !stream.meta.linger.is_zero() {
+            stream.linger_until = Some(now.plus(stream.meta.linger));
+        }
+        for channel in std::mem::take(&mut stream.writers) {
+            if channel.worker == front.me {
+                front.finish_attachment(channel, id);
+            } else {
+                front.send(channel.worker, Body::WriterDisposed { channel, stream: id });
+            }
+        }
+        front.mark(stream);
+        Ok(())
+    }
+
+    /// `StreamBroker.adopt`.
+    pub(super) fn adopt(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: &Token,
+        id: StreamId,
+        key: &str,
+    ) {
+        let Some(state) = self.front.channels.get(channel) else { return };
+        let peer = state.peer.clone();
+        let home = id.home(self.front.workers);
+        if home != self.front.me {
+            let key = key.into();
+            self.front.wait(channel, token, WaitingFor::Adopt);
+            return self.front.send(home, Body::Adopt { stream: id, channel, peer, key });
+        }
+        let result = self.adopt_here(now, channel, peer, id, key);
+        if result.is_ok() {
+            self.own(channel, id);
+            let is_reader =
+                self.streams.get(&id).is_some_and(|s| s.meta.direction == Direction::In);
+            if is_reader {
+                let _ = self.attach_here(now, channel, id, AttachOptions::default(), false);
+            } else {
+                self.attach_silently(channel, id);
+            }
+        }
+        self.front.reply(channel, token.clone(), Reply::Adopted(result));
+    }
+
+    /// Notes that a stream ends with the channel.
+    pub(super) fn own(&mut self, channel: ChannelId, id: StreamId) {
+        if let Some(state) = self.front.channels.get_mut(channel)
+            && !state.owned.contains(&id)
+        {
+            state.owned.push(id);
+        }
+    }
+
+    fn adopt_here(
+        &mut self,
+        _now: Instant,
+        channel: ChannelId,
+        peer: std::sync::Arc<str>,
+        id: StreamId,
+        key: &str,
+    ) -> Result<crate::id::Offset, Refusal> {
+        let Engine { front, streams, .. } = self;
+        let Some(stream) = streams.get_mut(&id) else {
+            return Err(Refusal::UnknownContext(format!("no stream {id}")));
+        };
+        if stream.key.as_deref() != Some(key) {
+            return Err(Refusal::WrongKey(id));
+        }
+        if stream.refuses_writes() {
+            return Err(Refusal::EndOfFile);
+        }
+        if let Some(old) = stream.owner.take().filter(|old| old.channel != channel) {
+            front.cancel_writes(stream, old.channel);
+        }
+        stream.owner = Some(Owner { channel, peer });
+        stream.keep_until = None;
+        stream.is_timer_stale = true;
+        front.mark(stream);
+        Ok(stream.log.end())
+    }
+
+    /// A channel of another worker adopts.
+    pub(super) fn adopt_from_afar(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        peer: std::sync::Arc<str>,
+        id: StreamId,
+        key: &str,
+    ) -> Result<(crate::id::Offset, Grant), Refusal> {
+        let position = self.adopt_here(now, channel, peer, id, key)?;
+        let is_bus = self.streams.get(&id).is_some_and(|s| s.meta.direction == Direction::Bus);
+        if is_bus {
+            let grant = self.grant_silently(id, channel);
+            return grant.map(|grant| (position, grant));
+        }
+        Ok((position, self.grant(now, channel.worker, id, Some(channel), From::Oldest)?))
+    }
+
+    /// Ends a stream whose end was asked for, if nothing parked comes before it.
+    pub(super) fn end_if_due(&mut self, now: Instant, id: StreamId) {
+        let Engine { front, streams, .. } = self;
+        let Some(stream) = streams.get_mut(&id) else { return };
+        if stream.ending.is_none() || !stream.parked.is_empty() {
+            return front.mark(stream);
+        }
+        let Some(ending) = stream.ending.take() else { return };
+        stream.is_ended = true;
+        stream.has_news = true;
+        front.mark(stream);
+        if let Some((channel, token)) = ending.by {
+            front.answer_write(id, channel, token, 0, Ok(()));
+        }
+        if ending.then_dispose {
+            let _ = self.dispose_here(now, id, false);
+        }
+    }
+
+    /// A channel has gone that may have parked something here, and may be the stream's creator.
+    pub(super) fn lose_channel(&mut self, now: Instant, id: StreamId, channel: ChannelId) {
+        let Engine { front, streams, .. } = self;
+        let Some(stream) = streams.get_mut(&id) else { return };
+        stream.parked.remove_channel(channel);
+        let asked_for_end = stream.take_ending_of(channel).is_some();
+        stream.writers.retain(|writer| *writer != channel);
+        front.mark(stream);
+        if !stream.is_owner(channel) || stream.is_disposed {
+            return;
+        }
+        stream.owner = None;
+        let keeps = stream.key.is_some() && !stream.meta.keep_for.is_zero();
+        if keeps && !asked_for_end && !stream.refuses_writes() {
+            stream.keep_until = Some(now.plus(stream.meta.keep_for));
+            stream.is_timer_stale = true;
+            return;
+        }
+        self.end_orphan(now, id, asked_for_end);
+    }
+
+    /// The creator is gone for good: end as `eos` would, and let the stream go once it is drained.
+    pub(super) fn end_orphan(&mut self, now: Instant, id: StreamId, asked_for_end: bool) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.keep_until = None;
+        if stream.is_ended {
+            let _ = self.dispose_here(now, id, false);
+            return;
+        }
+        match &mut stream.ending {
+            Some(ending) => ending.then_dispose = true,
+            None => {
+                stream.is_cut_off = !asked_for_end;
+                stream.ending = Some(Ending { by: None, then_dispose: true });
+            }
+        }
+        self.end_if_due(now, id);
+    }
+
+    /// The peer will send nothing more: what still pends is answered with `Cancelled`, then
+    /// [`Effect::Finished`] comes (at once, or after other workers have answered). The caller hands in no
+    /// further command.
+    pub fn finish(&mut self, now: Instant, channel: ChannelId) {
+        let Some(state) = self.front.channels.get_mut(channel) else { return };
+        if state.finishing != Finishing::No {
+            return;
+        }
+        state.finishing = Finishing::Asked;
+        if state.waiting.is_none() {
+            self.finish_now(now, channel);
+        }
+    }
+
+    pub(super) fn finish_now(&mut self, _now: Instant, channel: ChannelId) {
+        let Engine { front, streams, views, .. } = self;
+        let Some(state) = front.channels.get_mut(channel) else { return };
+        let mut places: Vec<_> = state
+            .attachments
+            .iter()
+            .filter(|(_, attachment)| !attachment.is_finished)
+            .map(|(id, attachment)| (*id, attachment.reader, attachment.remote_pending > 0))
+            .collect();
+        places.sort_unstable_by_key(|(id, ..)| *id);
+        let mut asked = 0;
+        for (id, reader, is_pending_there) in places {
+            let readers = match (streams.get_mut(&id), views.get_mut(&id)) {
+                (Some(stream), _) => {
+                    front.cancel_writes(stream, channel);
+                    front.mark(stream);
+                    Some(&mut stream.readers)
+                }
+                (None, Some(view)) => Some(&mut view.readers),
+                (None, None) => None,
+            };
+            if let (Some(readers), Some(key)) = (readers, reader) {
+                front.cancel_parked_reads(readers, key, channel);
+            }
+            if is_pending_there {
+                let home = id.home(front.workers);
+                front.send(home, Body::Cancel { stream: id, channel });
+                asked += 1;
+            }
+        }
+        front.await_cancelled(channel, asked);
+    }
+
+    /// Forgets a channel and all that it owned. No effect names it afterwards.
+    pub fn close(&mut self, now: Instant, channel: ChannelId) {
+        let Some(state) = self.front.channels.remove(channel) else { return };
+        let subscribing = match state.waiting.map(|waiting| waiting.what) {
+            Some(WaitingFor::Subscribe { stream_type, .. }) => Some(stream_type),
+            _ => None,
+        };
+        for stream_type in state.subscriptions.iter().chain(&subscribing) {
+            self.lose_subscriber(channel, stream_type);
+        }
+        let mut touched: Vec<StreamId> = state.owned;
+        for (id, attachment) in state.attachments {
+            touched.push(id);
+            let Some(key) = attachment.reader else { continue };
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.readers.detach(key);
+                self.front.mark(stream);
+            } else if let Some(view) = self.views.get_mut(&id) {
+                view.readers.detach(key);
+                self.front.mark_view(view);
+            }
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        for id in touched {
+            let home = id.home(self.front.workers);
+            if home == self.front.me {
+                self.lose_channel(now, id, channel);
+            } else {
+                self.front.send(home, Body::ChannelClosed { stream: id, channel });
+            }
+        }
+        self.front.effects.retain(|effect| effect.channel() != channel);
+    }
+}
+
+impl Front {
+    /// Answers a reader's reads; it stays.
+    fn cancel_parked_reads(
+        &mut self,
+        readers: &mut crate::stream::readers::Readers,
+        key: crate::stream::readers::ReaderKey,
+        channel: ChannelId,
+    ) {
+        for read in readers.take_reads(key) {
+            if let Some(state) = self.channels.get_mut(channel) {
+                state.parked_reads -= 1;
+            }
+            let error = Some(Refusal::Cancelled);
+            let data = crate::stream::Chunks::EMPTY;
+            let reply = Reply::Read { data, error, lost: 0, eos: true };
+            self.reply(channel, read.token, reply);
+        }
+    }
+
+    /// So many other workers have yet to answer; at none the channel's end is complete.
+    pub(super) fn await_cancelled(&mut self, id: ChannelId, workers: usize) {
+        let Some(state) = self.channels.get_mut(id) else { return };
+        state.finishing = Finishing::Cancelling(workers);
+        if workers == 0 {
+            self.effects.push_back(Effect::Finished { channel: id });
+        }
+    }
+}
+
+impl Stream {
+    pub(super) fn is_test(&self) -> bool {
+        self.pump.is_some() || self.pumped_from.is_some()
+    }
+}

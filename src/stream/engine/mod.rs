@@ -1,0 +1,217 @@
+//! One worker's share of the core.
+//!
+//! The parts, by what they do: `attach` (connect, attach, disconnect, and how a reader comes to its
+//! place), `subscribe` (interest, announcing, listing), `transfer` (read, write, eos), `lifecycle` (create,
+//! dispose, adopt, a channel's end), `settle` (what parked commands get, timers), `exchange` (messages of
+//! other engines).
+
+mod attach;
+mod exchange;
+mod lifecycle;
+mod settle;
+mod subscribe;
+mod transfer;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::id::{ChannelId, StreamId, Token, WorkerId};
+use crate::stream::channels::{Channel, Channels};
+use crate::stream::front::Front;
+use crate::stream::home::Stream;
+use crate::stream::outbox::Outbox;
+use crate::stream::view::View;
+use crate::stream::{
+    Command, Effect, EngineReport, Flow, Limits, Message, ReaderReport, Refusal, Reply,
+};
+use crate::time::Instant;
+
+/// One worker's share of the core. After any call that changes it, take what `poll_effect` and
+/// `poll_message` give until they give nothing.
+#[derive(Debug)]
+pub struct Engine {
+    front: Front,
+    /// Streams with their home here.
+    streams: FxHashMap<StreamId, Stream>,
+    /// Streams with their home elsewhere that have readers here.
+    views: FxHashMap<StreamId, View>,
+    /// Channels here that have subscribed to a type, or are about to. The names come from peers, so the
+    /// table keeps its defence against chosen keys.
+    subscribers: HashMap<Arc<str>, Vec<ChannelId>>,
+    /// Other workers with subscribers to a type.
+    interest: HashMap<Arc<str>, BTreeSet<WorkerId>>,
+    created: u64,
+    test_streams: usize,
+    /// Of streams that are forgotten.
+    past: Past,
+}
+
+/// Counts of streams and readers that are gone.
+#[derive(Debug, Default)]
+struct Past {
+    accepted_bytes: u64,
+    delivered_bytes: u64,
+    lost_bytes: u64,
+}
+
+impl Engine {
+    /// An engine for worker `me` of `workers`.
+    pub fn new(me: WorkerId, workers: u16, limits: Limits) -> Engine {
+        assert!(me.0 < workers, "worker {me} of {workers}");
+        let front = Front {
+            me,
+            workers,
+            limits,
+            channels: Channels::default(),
+            effects: VecDeque::new(),
+            outboxes: (0..workers).map(|_| Outbox::default()).collect(),
+            dirty: VecDeque::new(),
+            timers: BTreeSet::new(),
+            finish_now: Vec::new(),
+            turn: 0,
+        };
+        Engine {
+            front,
+            streams: FxHashMap::default(),
+            views: FxHashMap::default(),
+            subscribers: HashMap::new(),
+            interest: HashMap::new(),
+            created: 0,
+            test_streams: 0,
+            past: Past::default(),
+        }
+    }
+
+    /// Makes a channel of this worker known. `peer` is its address, for people.
+    pub fn open(&mut self, channel: ChannelId, peer: Arc<str>) {
+        debug_assert_eq!(channel.worker, self.front.me);
+        self.front.channels.insert(Channel::new(channel, peer));
+    }
+
+    /// Carries out one command, or parks it. Replies come as effects, at once or later.
+    pub fn execute(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: &Token,
+        command: Command<'_>,
+    ) -> Flow {
+        let Some(state) = self.front.channels.get(channel) else { return Flow::Continue };
+        debug_assert!(!state.must_wait(), "the channel waits; the driver hands in nothing");
+        match command {
+            Command::Read { stream, size } => self.read(now, channel, token, stream, size),
+            Command::Write { stream, data } => self.write(now, channel, token, stream, data),
+            Command::Eos(stream) => self.eos(now, channel, token, stream),
+            Command::Connect(stream) => self.connect(now, channel, token, stream),
+            Command::Attach(stream, options) => self.attach(now, channel, token, stream, options),
+            Command::Disconnect(stream) => self.disconnect(channel, token, stream),
+            Command::Subscribe(stream_type) => self.subscribe(now, channel, token, stream_type),
+            Command::Unsubscribe(stream_type) => self.unsubscribe(channel, token, stream_type),
+            Command::List(stream_type) => self.list(channel, token, stream_type),
+            Command::Create(properties) => self.create(now, channel, token, &properties),
+            Command::Dispose(stream) => self.dispose(now, channel, token, stream, false),
+            Command::DisposeTestStream(stream) => self.dispose(now, channel, token, stream, true),
+            Command::Adopt { stream, key } => self.adopt(now, channel, token, stream, key),
+            Command::CreateTestStreams { input_bytes, output_bytes } => {
+                self.create_test_streams(now, channel, token, input_bytes, output_bytes);
+            }
+        }
+        match self.front.channels.get(channel) {
+            Some(state) if state.must_wait() => Flow::Wait,
+            _ => Flow::Continue,
+        }
+    }
+
+    /// Serves no parked read of this channel until `resume_reads`: its unsent bytes are over their bound.
+    pub fn pause_reads(&mut self, channel: ChannelId) {
+        if let Some(state) = self.front.channels.get_mut(channel) {
+            state.reads_paused = true;
+        }
+    }
+
+    /// Serves the channel's parked reads again.
+    pub fn resume_reads(&mut self, channel: ChannelId) {
+        let Engine { front, streams, views, .. } = self;
+        let Some(state) = front.channels.get_mut(channel) else { return };
+        if !std::mem::take(&mut state.reads_paused) || state.parked_reads == 0 {
+            return;
+        }
+        let places: Vec<_> = state
+            .attachments
+            .iter()
+            .filter_map(|(id, attachment)| Some((*id, attachment.reader?)))
+            .collect();
+        for (id, key) in places {
+            if let Some(stream) = streams.get_mut(&id) {
+                stream.readers.make_ready(key);
+                front.mark(stream);
+            } else if let Some(view) = views.get_mut(&id) {
+                view.readers.make_ready(key);
+                front.mark_view(view);
+            }
+        }
+    }
+
+    /// The next effect, in order.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.front.effects.pop_front()
+    }
+
+    /// When `handle_timeout` must be called next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if !self.front.dirty.is_empty() {
+            return Some(Instant::default());
+        }
+        self.front.timers.first().map(|(at, _)| *at)
+    }
+
+    /// A copy of the numbers.
+    pub fn report(&self) -> EngineReport {
+        let mut report = EngineReport {
+            streams: self.streams.values().map(Stream::report).collect(),
+            readers: Vec::new(),
+            accepted_bytes: self.past.accepted_bytes,
+            delivered_bytes: self.past.delivered_bytes,
+            lost_bytes: self.past.lost_bytes,
+        };
+        report.streams.sort_by_key(|stream| (stream.created_at, stream.id));
+        let here = self.streams.values().map(|s| (&s.meta, &s.readers, s.log.end()));
+        let there = self.views.values().map(|v| (&v.meta, &v.readers, v.log.end()));
+        for (meta, readers, end) in here.chain(there) {
+            report.delivered_bytes += readers.delivered;
+            report.lost_bytes += readers.lost;
+            for reader in readers.iter() {
+                let Some(channel) = self.front.channels.get(reader.channel) else { continue };
+                report.readers.push(ReaderReport {
+                    stream: meta.id,
+                    channel: reader.channel,
+                    peer: channel.peer.clone(),
+                    start: reader.start,
+                    position: reader.cursor,
+                    end,
+                    delivered: reader.delivered,
+                    lost: reader.lost,
+                    pending_reads: reader.reads.len() as u64,
+                    lagging: reader.is_lagging,
+                });
+            }
+        }
+        report.accepted_bytes += self.streams.values().map(|s| s.accepted_bytes).sum::<u64>();
+        report
+    }
+
+    /// Refuses a read.
+    fn refuse_read(&mut self, channel: ChannelId, token: &Token, error: Refusal) {
+        let eos = error == Refusal::Cancelled;
+        let reply = Reply::Read { data: super::Chunks::EMPTY, error: Some(error), lost: 0, eos };
+        self.front.reply(channel, token.clone(), reply);
+    }
+
+    /// The next message for worker `to`. Asked only while `to` has room for one, since the engine gathers
+    /// what it has to say until then. Call after `settle`.
+    pub fn poll_message(&mut self, to: WorkerId) -> Option<Message> {
+        self.next_body(to).map(Message)
+    }
+}

@@ -1,0 +1,280 @@
+//! What parked commands get, when there is something for them, and what time alone changes.
+
+use crate::id::StreamId;
+use crate::stream::engine::Engine;
+use crate::stream::front::Front;
+use crate::stream::home::Stream;
+use crate::stream::view::View;
+use crate::stream::{Chunks, Payload};
+use crate::time::Instant;
+
+impl Engine {
+    /// Serves everything parked that the calls since the last time made possible: reads that have data,
+    /// writes that have space, ends whose turn has come. Called once after a batch of commands, so that
+    /// many small writes leave in one reply.
+    pub fn settle(&mut self, now: Instant) {
+        self.front.turn += 1;
+        for channel in std::mem::take(&mut self.front.finish_now) {
+            self.finish_now(now, channel);
+        }
+        // What is left for the next turn is marked again meanwhile, so only today's count is taken.
+        let mut later = Vec::new();
+        while let Some(id) = self.front.dirty.pop_front() {
+            let has_more = if self.streams.contains_key(&id) {
+                self.settle_stream(now, id)
+            } else {
+                self.settle_view(now, id)
+            };
+            if has_more {
+                later.push(id);
+            }
+        }
+        for id in later {
+            if let Some(stream) = self.streams.get_mut(&id) {
+                self.front.mark(stream);
+            } else if let Some(view) = self.views.get_mut(&id) {
+                self.front.mark_view(view);
+            }
+        }
+    }
+
+    /// Settles one stream; returns whether something is left for the next turn.
+    fn settle_stream(&mut self, now: Instant, id: StreamId) -> bool {
+        let Engine { front, streams, .. } = self;
+        let Some(stream) = streams.get_mut(&id) else { return false };
+        stream.is_dirty = false;
+        let mut has_more = false;
+        loop {
+            let served = front.serve_stream(now, stream);
+            has_more |= served;
+            if !front.unpark(stream) {
+                break;
+            }
+        }
+        if stream.ending.is_some() && stream.parked.is_empty() {
+            // Marks the stream, so that this same call comes back to it.
+            self.end_if_due(now, id);
+            return false;
+        }
+        self.pump(id);
+        let Engine { front, streams, .. } = self;
+        let Some(stream) = streams.get_mut(&id) else { return false };
+        stream.retire();
+        front.list_for_views(stream);
+        if stream.timer.is_none() || stream.is_timer_stale {
+            stream.is_timer_stale = false;
+            let at = stream.next_timer(now);
+            front.arm(id, &mut stream.timer, at);
+        }
+        if stream.is_forgettable(now) {
+            self.forget(id);
+        }
+        has_more
+    }
+
+    fn forget(&mut self, id: StreamId) {
+        let Some(mut stream) = self.streams.remove(&id) else { return };
+        self.front.arm(id, &mut stream.timer, None);
+        self.test_streams -= usize::from(stream.is_test());
+        self.past.accepted_bytes += stream.accepted_bytes;
+        self.past.delivered_bytes += stream.readers.delivered;
+        self.past.lost_bytes += stream.readers.lost;
+    }
+
+    /// Moves what the output of a pair of test streams has room for.
+    fn pump(&mut self, id: StreamId) {
+        if let Some(output) = self.streams.get_mut(&id)
+            && let Some(input) = output.pumped_from
+        {
+            let has_room = output.space() > 0;
+            let Engine { front, streams, .. } = self;
+            if let Some(input) = streams.get_mut(&input)
+                && has_room
+                && input.pump.as_ref().is_some_and(|pump| !pump.is_drained(&input.log))
+            {
+                front.mark(input);
+            }
+            return;
+        }
+        let Engine { front, streams, .. } = self;
+        let Some(mut pump) = streams.get_mut(&id).and_then(|input| input.pump.take()) else {
+            return;
+        };
+        let mut output = streams.remove(&pump.output);
+        let Some(input) = streams.get_mut(&id) else { return };
+        let before = pump.cursor;
+        let space = match &mut output {
+            Some(output) if !output.is_ended => output.space(),
+            // Nobody will ever read it.
+            _ => u64::MAX,
+        };
+        for piece in pump.take(&mut input.log, space) {
+            if let Some(output) = output.as_mut().filter(|output| !output.is_ended) {
+                let len = piece.len();
+                output.append(&Payload::Owned(piece), len);
+                front.mark(output);
+            }
+        }
+        if pump.cursor != before && !input.parked.is_empty() {
+            front.mark(input);
+        }
+        if input.is_ended && pump.is_drained(&input.log) && !pump.has_ended {
+            pump.has_ended = true;
+            front.mark(input);
+            if let Some(output) = &mut output {
+                output.is_ended = true;
+                output.has_news = true;
+                front.mark(output);
+            }
+        }
+        input.pump = Some(pump);
+        if let Some(output) = output {
+            streams.insert(output.meta.id, output);
+        }
+    }
+
+    /// Settles one view; returns whether something is left for the next turn.
+    fn settle_view(&mut self, now: Instant, id: StreamId) -> bool {
+        let Engine { front, views, .. } = self;
+        let Some(view) = views.get_mut(&id) else { return false };
+        view.is_dirty = false;
+        let served = front.serve_view(now, view);
+        view.retire();
+        front.list_for_home(view);
+        if view.timer.is_none() || view.is_timer_stale {
+            view.is_timer_stale = false;
+            let at = view.next_timer(now);
+            front.arm(id, &mut view.timer, at);
+        }
+        served
+    }
+
+    /// Lets time pass.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(at, id)) = self.front.timers.first()
+            && at <= now
+        {
+            self.front.timers.pop_first();
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.timer = None;
+                self.expire_stream(now, id);
+            } else if let Some(view) = self.views.get_mut(&id) {
+                view.timer = None;
+                if let Some(since) = view.told.full_since {
+                    view.readers.expire_stalls(now, since, view.log.end());
+                }
+                self.front.mark_view(view);
+            }
+        }
+    }
+
+    fn expire_stream(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        self.front.mark(stream);
+        if let Some(since) = stream.full_since {
+            stream.readers.expire_stalls(now, since, stream.log.end());
+        }
+        if stream.keep_until.is_some_and(|until| until <= now) {
+            self.end_orphan(now, id, false);
+        }
+    }
+}
+
+impl Front {
+    /// Answers reads of readers here. Returns whether some are left for the next turn.
+    fn serve_stream(&mut self, now: Instant, stream: &mut Stream) -> bool {
+        let Stream { meta, log, readers, .. } = stream;
+        if std::mem::take(&mut stream.has_news) {
+            readers.make_all_ready();
+        }
+        let served = self.serve(now, meta, readers, log, stream.is_ended, stream.is_disposed);
+        if stream.is_disposed {
+            for reader in readers.detach_finished() {
+                self.finish_attachment(reader.channel, meta.id);
+            }
+        }
+        served
+    }
+
+    fn serve_view(&mut self, now: Instant, view: &mut View) -> bool {
+        let View { meta, log, readers, told, .. } = view;
+        if std::mem::take(&mut view.has_news) {
+            readers.make_all_ready();
+        }
+        let served = self.serve(now, meta, readers, log, told.is_ended, told.is_disposed);
+        if told.is_disposed {
+            for reader in readers.detach_finished() {
+                self.finish_attachment(reader.channel, meta.id);
+            }
+        }
+        served
+    }
+
+    /// Lets parked writes in as far as there is space. Returns whether a byte or a write went in.
+    fn unpark(&mut self, stream: &mut Stream) -> bool {
+        let mut went_in = false;
+        while !stream.parked.is_empty() {
+            let space = stream.space();
+            if space == 0 {
+                break;
+            }
+            let Some((piece, done)) = stream.parked.take(space) else { break };
+            let len = piece.len();
+            stream.append(&Payload::Owned(piece), len);
+            went_in = true;
+            if let Some((channel, write)) = done {
+                self.answer_write(stream.meta.id, channel, write.token, write.size, Ok(()));
+            }
+        }
+        if stream.parked.is_empty() {
+            stream.full_since = None;
+        }
+        went_in
+    }
+
+    /// Lists the stream for each worker whose view lacks something that it may have now.
+    fn list_for_views(&mut self, stream: &mut Stream) {
+        let (id, end) = (stream.meta.id, stream.log.end());
+        let buffer = stream.meta.buffer_bytes;
+        for index in 0..stream.views.len() {
+            let view = &stream.views[index];
+            let has_bytes = view.sent < end && view.sent < view.may_send_until(buffer);
+            let has_told = view.told == stream.told_at(view.sent);
+            let view = &mut stream.views[index];
+            if !view.is_listed && (has_bytes || !has_told) {
+                view.is_listed = true;
+                self.outboxes[view.worker.index()].streams.push_back(id);
+            }
+        }
+    }
+
+    /// Lists the view for its home if there is something to tell.
+    fn list_for_home(&mut self, view: &mut View) {
+        let report = view.report();
+        if !view.is_listed && view.reported != Some(report) {
+            view.is_listed = true;
+            self.outboxes[view.meta.home.index()].views.push_back(view.meta.id);
+        }
+    }
+}
+
+impl Stream {
+    /// What the view of one worker lacks and may have now.
+    pub(super) fn data_for(
+        &mut self,
+        index: usize,
+    ) -> (crate::id::Offset, Chunks, crate::stream::home::Told) {
+        let until = self.views[index].may_send_until(self.meta.buffer_bytes).min(self.log.end());
+        let view = &mut self.views[index];
+        let at = view.sent.max(self.log.start());
+        let chunks = match until > at {
+            true => self.log.read_at(at, until.since(at)),
+            false => Chunks::EMPTY,
+        };
+        view.sent = at.max(until);
+        view.is_listed = false;
+        let told = self.told_at(at.max(until));
+        self.views[index].told = told;
+        (at, chunks, told)
+    }
+}

@@ -1,0 +1,296 @@
+//! Interest in types of streams, announcing, and listing.
+
+use std::sync::Arc;
+
+use crate::id::{ChannelId, StreamId, Token, WorkerId};
+use crate::stream::channels::WaitingFor;
+use crate::stream::engine::Engine;
+use crate::stream::message::{Body, Grant};
+use crate::stream::meta::{ANY_TYPE, Meta};
+use crate::stream::{AttachOptions, Effect, From, Refusal, Reply, StreamReport};
+use crate::time::Instant;
+
+impl Engine {
+    /// Notes the interest on every worker; then comes the reply, then a `created` for each stream that lives
+    /// already, the channel being connected to it.
+    pub(super) fn subscribe(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: &Token,
+        stream_type: &str,
+    ) {
+        let Some(state) = self.front.channels.get(channel) else { return };
+        let refusal = if state.subscriptions.iter().any(|wanted| &**wanted == stream_type) {
+            Some(Refusal::AlreadySubscribed)
+        } else if state.subscriptions.len() >= self.front.limits.subscriptions_per_channel_max {
+            let count = state.subscriptions.len();
+            Some(Refusal::Limit(format!("the channel has {count} subscriptions")))
+        } else {
+            None
+        };
+        if let Some(error) = refusal {
+            return self.front.done(channel, token.clone(), Err(error));
+        }
+        let stream_type: Arc<str> = stream_type.into();
+        self.subscribers.entry(stream_type.clone()).or_default().push(channel);
+        let workers = self.front.others().count();
+        for worker in self.front.others() {
+            let body = Body::Subscribe { channel, stream_type: stream_type.clone() };
+            self.front.send(worker, body);
+        }
+        let what = WaitingFor::Subscribe { workers, stream_type, found: Vec::new() };
+        self.front.wait(channel, token, what);
+        if workers == 0 {
+            self.complete_subscribe(now, channel);
+        }
+    }
+
+    /// Every worker has noted the interest.
+    pub(super) fn complete_subscribe(&mut self, now: Instant, channel: ChannelId) {
+        let Some(waiting) = self.front.take_waiting(channel) else { return };
+        let WaitingFor::Subscribe { stream_type, mut found, .. } = waiting.what else { return };
+        for stream in self.streams.values() {
+            let meta = &stream.meta;
+            let is_known = found.iter().any(|known| known.id == meta.id);
+            if meta.matches(&stream_type) && stream.accepts_readers(now) && !is_known {
+                found.push(meta.clone());
+            }
+        }
+        found.sort_by_key(|meta| (meta.created_at, meta.id));
+        self.front.done(channel, waiting.token, Ok(()));
+        for meta in found {
+            let Some(state) = self.front.channels.get(channel) else { return };
+            if !state.is_subscribed_to(&meta) {
+                self.attach_subscriber(now, channel, &meta);
+                self.tell_created(channel, &meta);
+            }
+        }
+        if let Some(state) = self.front.channels.get_mut(channel) {
+            state.subscriptions.push(stream_type);
+        }
+        self.front.resume(channel);
+    }
+
+    /// Connects a subscriber to a stream at home here, at the oldest byte kept, unless it is connected.
+    fn attach_subscriber(&mut self, now: Instant, channel: ChannelId, meta: &Arc<Meta>) {
+        let is_attached = self
+            .front
+            .channels
+            .get(channel)
+            .and_then(|state| state.attachments.get(&meta.id))
+            .is_some_and(|attachment| !attachment.is_finished);
+        if meta.home == self.front.me && !is_attached {
+            // One that is beyond its bound on attachments is told of the stream and not connected.
+            let _ = self.attach_here(now, channel, meta.id, AttachOptions::default(), false);
+        }
+    }
+
+    fn tell_created(&mut self, channel: ChannelId, meta: &Meta) {
+        self.front.effects.push_back(Effect::Created {
+            channel,
+            stream_type: meta.stream_type.clone(),
+            stream: meta.id,
+            context: meta.context.clone(),
+        });
+    }
+
+    /// `Streams.unsubscribe`: streams that the channel is connected to stay connected.
+    pub(super) fn unsubscribe(&mut self, channel: ChannelId, token: &Token, stream_type: &str) {
+        let Some(state) = self.front.channels.get_mut(channel) else { return };
+        let Some(at) = state.subscriptions.iter().position(|wanted| &**wanted == stream_type)
+        else {
+            let error = Refusal::UnknownContext(format!("no subscription to {stream_type}"));
+            return self.front.done(channel, token.clone(), Err(error));
+        };
+        let stream_type = state.subscriptions.swap_remove(at);
+        self.lose_subscriber(channel, &stream_type);
+        self.front.done(channel, token.clone(), Ok(()));
+    }
+
+    /// Forgets a channel's interest; the last one here is told to the other workers.
+    pub(super) fn lose_subscriber(&mut self, channel: ChannelId, stream_type: &Arc<str>) {
+        let Some(channels) = self.subscribers.get_mut(stream_type) else { return };
+        channels.retain(|subscriber| *subscriber != channel);
+        if channels.is_empty() {
+            self.subscribers.remove(stream_type);
+            for worker in self.front.others() {
+                let stream_type = stream_type.clone();
+                self.front.send(worker, Body::LoseInterest { stream_type });
+            }
+        }
+    }
+
+    /// Another worker's channel subscribes: note it, and give leave for what lives here.
+    pub(super) fn note_interest(
+        &mut self,
+        now: Instant,
+        worker: WorkerId,
+        channel: ChannelId,
+        stream_type: Arc<str>,
+    ) {
+        let mut ids: Vec<StreamId> = self
+            .streams
+            .values()
+            .filter(|stream| stream.meta.matches(&stream_type) && stream.accepts_readers(now))
+            .map(|stream| stream.meta.id)
+            .collect();
+        ids.sort_unstable();
+        self.interest.entry(stream_type).or_default().insert(worker);
+        let grants = ids
+            .into_iter()
+            .filter_map(|id| self.grant(now, worker, id, Some(channel), From::Oldest).ok())
+            .collect();
+        self.front.send(worker, Body::Subscribed { channel, grants });
+    }
+
+    /// Another worker has no subscriber to the type any more.
+    pub(super) fn lose_interest(&mut self, worker: WorkerId, stream_type: &str) {
+        if let Some(workers) = self.interest.get_mut(stream_type) {
+            workers.remove(&worker);
+            if workers.is_empty() {
+                self.interest.remove(stream_type);
+            }
+        }
+    }
+
+    /// One worker's answer to a subscription: what lives there. The channel reads from now on; it is told
+    /// when all workers have answered.
+    pub(super) fn take_subscribed(&mut self, now: Instant, channel: ChannelId, grants: Vec<Grant>) {
+        for grant in &grants {
+            self.take_grant(grant);
+            let Some(state) = self.front.channels.get(channel) else { continue };
+            let attachment = state.attachments.get(&grant.meta.id);
+            let is_attached = attachment.is_some_and(|attachment| !attachment.is_finished);
+            // What an earlier subscription has announced may have been left on purpose.
+            if !is_attached && !state.is_subscribed_to(&grant.meta) {
+                self.attach_there(now, channel, grant, AttachOptions::default(), false);
+            }
+        }
+        let Some(state) = self.front.channels.get_mut(channel) else { return };
+        let Some(waiting) = &mut state.waiting else { return };
+        let WaitingFor::Subscribe { workers, found, .. } = &mut waiting.what else { return };
+        for grant in grants {
+            if !found.iter().any(|known| known.id == grant.meta.id) {
+                found.push(grant.meta);
+            }
+        }
+        *workers -= 1;
+        if *workers == 0 {
+            self.complete_subscribe(now, channel);
+        }
+    }
+
+    /// Channels here whose subscriptions, answered or not, cover a stream.
+    fn subscribers_of(&self, meta: &Meta) -> Vec<ChannelId> {
+        let exact = self.subscribers.get(&*meta.stream_type).into_iter().flatten();
+        let any = (&*meta.stream_type != ANY_TYPE)
+            .then(|| self.subscribers.get(ANY_TYPE))
+            .flatten()
+            .into_iter()
+            .flatten();
+        let mut channels: Vec<ChannelId> = exact.chain(any).copied().collect();
+        channels.sort_unstable();
+        channels.dedup();
+        channels
+    }
+
+    /// Tells the channels here of a new stream, each connected to it from its first byte.
+    pub(super) fn announce_here(&mut self, now: Instant, meta: &Arc<Meta>) {
+        for channel in self.subscribers_of(meta) {
+            self.attach_subscriber(now, channel, meta);
+            self.tell_or_note(channel, meta);
+        }
+    }
+
+    /// Tells other workers with subscribers of a new stream. Each counts as a reader at its first byte until
+    /// it says otherwise.
+    pub(super) fn announce_there(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let exact = self.interest.get(&*stream.meta.stream_type).into_iter().flatten();
+        let any = self.interest.get(ANY_TYPE).into_iter().flatten();
+        let mut workers: Vec<WorkerId> = exact.chain(any).copied().collect();
+        workers.sort_unstable();
+        workers.dedup();
+        for worker in workers {
+            // A subscriber of an `in` stream writes: nothing is to be held for it.
+            let grant = match stream.meta.may_read(false) {
+                true => stream.grant_to_reader(worker, stream.log.start(), 0),
+                false => stream.grant_to_writer(),
+            };
+            self.front.send(worker, Body::Created { grant });
+        }
+    }
+
+    /// A new stream elsewhere.
+    pub(super) fn take_created(&mut self, now: Instant, grant: Grant) {
+        self.take_grant(&grant);
+        let (id, home) = (grant.meta.id, grant.meta.home);
+        for channel in self.subscribers_of(&grant.meta) {
+            self.attach_there(now, channel, &grant, AttachOptions::default(), false);
+            if grant.attach.is_none() {
+                self.front.send(home, Body::Writes { stream: id, channel });
+            }
+            self.tell_or_note(channel, &grant.meta);
+        }
+    }
+
+    /// A channel whose subscription waits for other workers hears of the stream after its reply.
+    fn tell_or_note(&mut self, channel: ChannelId, meta: &Arc<Meta>) {
+        let Some(state) = self.front.channels.get_mut(channel) else { return };
+        if state.is_subscribed_to(meta) {
+            return self.tell_created(channel, meta);
+        }
+        if let Some(waiting) = &mut state.waiting
+            && let WaitingFor::Subscribe { found, .. } = &mut waiting.what
+            && !found.iter().any(|known| known.id == meta.id)
+        {
+            found.push(meta.clone());
+        }
+    }
+
+    /// `StreamBroker.list`: each worker describes its own.
+    pub(super) fn list(&mut self, channel: ChannelId, token: &Token, stream_type: Option<&str>) {
+        let streams = self.describe(stream_type);
+        let workers = self.front.others().count();
+        if workers == 0 {
+            return self.front.reply(channel, token.clone(), Reply::Streams(streams));
+        }
+        for worker in self.front.others() {
+            let stream_type = stream_type.map(Box::from);
+            self.front.send(worker, Body::List { channel, stream_type });
+        }
+        self.front.wait(channel, token, WaitingFor::List { workers, streams });
+    }
+
+    /// The streams at home here, oldest first.
+    pub(super) fn describe(&self, stream_type: Option<&str>) -> Vec<StreamReport> {
+        let wanted = stream_type.unwrap_or(ANY_TYPE);
+        let mut streams: Vec<StreamReport> = self
+            .streams
+            .values()
+            .filter(|stream| stream.meta.matches(wanted))
+            .map(crate::stream::home::Stream::report)
+            .collect();
+        streams.sort_by_key(|stream| (stream.created_at, stream.id));
+        streams
+    }
+
+    /// One worker's answer to `list`.
+    pub(super) fn take_listed(&mut self, channel: ChannelId, more: Vec<StreamReport>) {
+        let Some(state) = self.front.channels.get_mut(channel) else { return };
+        let Some(waiting) = &mut state.waiting else { return };
+        let WaitingFor::List { workers, streams } = &mut waiting.what else { return };
+        streams.extend(more);
+        *workers -= 1;
+        if *workers > 0 {
+            return;
+        }
+        let mut streams = std::mem::take(streams);
+        streams.sort_by_key(|stream| (stream.created_at, stream.id));
+        if let Some(waiting) = self.front.take_waiting(channel) {
+            self.front.reply(channel, waiting.token, Reply::Streams(streams));
+        }
+        self.front.resume(channel);
+    }
+}

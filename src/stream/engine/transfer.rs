@@ -1,0 +1,245 @@
+//! Reading and writing.
+
+use bytes::Bytes;
+
+use crate::id::{ChannelId, StreamId, Token};
+use crate::stream::channels::WaitingFor;
+use crate::stream::engine::Engine;
+use crate::stream::home::Ending;
+use crate::stream::message::Body;
+use crate::stream::park::ParkedWrite;
+use crate::stream::readers::ParkedRead;
+use crate::stream::{AttachOptions, Chunks, Direction, Payload, Refusal, Reply};
+use crate::time::Instant;
+
+impl Engine {
+    /// Parks a read; `settle` answers it, at once where there is something for it.
+    pub(super) fn read(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: &Token,
+        id: StreamId,
+        size: u64,
+    ) {
+        let Engine { front, streams, views, .. } = self;
+        let Some(state) = front.channels.get_mut(channel) else { return };
+        let pending = state.pending();
+        let Some(attachment) = state.attachments.get(&id) else {
+            return self.refuse_read(channel, token, Refusal::NotConnected(id));
+        };
+        if attachment.is_finished && attachment.can_read {
+            let reply = Reply::Read { data: Chunks::EMPTY, error: None, lost: 0, eos: true };
+            return front.reply(channel, token.clone(), reply);
+        }
+        if pending >= front.limits.pending_per_channel_max {
+            let error = format!("the channel has {pending} commands pending");
+            return self.refuse_read(channel, token, Refusal::Limit(error));
+        }
+        let Some(key) = attachment.reader else {
+            if attachment.can_read && attachment.meta.direction == Direction::Bus {
+                return self.read_first(now, channel, token, id, size);
+            }
+            let error = Refusal::WrongDirection("this side of the stream cannot be read");
+            return self.refuse_read(channel, token, error);
+        };
+        state.parked_reads += 1;
+        let read = ParkedRead { token: token.clone(), size };
+        if let Some(stream) = streams.get_mut(&id) {
+            stream.readers.park(key, read);
+            front.mark(stream);
+        } else if let Some(view) = views.get_mut(&id) {
+            view.readers.park(key, read);
+            front.mark_view(view);
+        }
+    }
+
+    /// On a bus the first read attaches.
+    fn read_first(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: &Token,
+        id: StreamId,
+        size: u64,
+    ) {
+        let home = id.home(self.front.workers);
+        let options = AttachOptions::default();
+        if home != self.front.me {
+            self.front.wait(channel, token, WaitingFor::Read { stream: id, size });
+            return self.front.send(home, Body::Attach { stream: id, channel, options });
+        }
+        match self.attach_here(now, channel, id, options, false) {
+            Ok(_) => self.read(now, channel, token, id, size),
+            Err(error) => self.refuse_read(channel, token, error),
+        }
+    }
+
+    /// Appends what there is space for and parks the rest.
+    pub(super) fn write(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: &Token,
+        id: StreamId,
+        data: Payload<'_>,
+    ) {
+        let Engine { front, streams, .. } = self;
+        let Some(state) = front.channels.get_mut(channel) else { return };
+        let Some(attachment) = state.attachments.get_mut(&id) else {
+            return front.done(channel, token.clone(), Err(Refusal::NotConnected(id)));
+        };
+        let home = attachment.meta.home;
+        if home != front.me {
+            return self.write_there(channel, token, id, data);
+        }
+        let is_silent = state.readers == 0;
+        let (parked_bytes, pending) = (state.parked_bytes, state.pending());
+        let Some(stream) = streams.get_mut(&id) else {
+            return front.done(channel, token.clone(), Err(Refusal::EndOfFile));
+        };
+        if let Err(error) = stream.accepts_write(channel) {
+            return front.done(channel, token.clone(), Err(error));
+        }
+        let len = data.len();
+        let mut taken = 0;
+        if stream.parked.is_empty() {
+            taken = stream.room_for(len as u64) as usize;
+        }
+        if taken == len && stream.parked.is_empty() {
+            stream.append(&data, taken);
+            front.mark(stream);
+            return front.done(channel, token.clone(), Ok(()));
+        }
+        // Only a channel that cannot free the space itself may be kept from speaking; another that goes on
+        // writing is told no.
+        let may_pause = is_silent && !stream.may_be_read_by(channel);
+        let rest = (len - taken) as u64;
+        if let Err(error) = front.limits.admit_parked(may_pause, parked_bytes, pending, rest) {
+            return front.done(channel, token.clone(), Err(error));
+        }
+        stream.append(&data, taken);
+        let write =
+            ParkedWrite { token: token.clone(), rest: rest_of(&data, taken), size: len as u64 };
+        stream.parked.push(channel, write);
+        if stream.full_since.is_none() {
+            stream.full_since = Some(now);
+            stream.is_timer_stale = true;
+        }
+        front.mark(stream);
+        front.count_parked(channel, len as u64, may_pause);
+    }
+
+    fn write_there(&mut self, channel: ChannelId, token: &Token, id: StreamId, data: Payload<'_>) {
+        let Engine { front, .. } = self;
+        let Some(state) = front.channels.get_mut(channel) else { return };
+        let (parked_bytes, pending) = (state.parked_bytes, state.pending());
+        let is_owner = state.owned.contains(&id);
+        let is_silent = state.readers == 0;
+        let Some(attachment) = state.attachments.get_mut(&id) else { return };
+        let meta = &attachment.meta;
+        if attachment.is_finished {
+            let error = match meta.may_write(is_owner) {
+                true => Refusal::EndOfFile,
+                false => Refusal::WrongDirection("this side of the stream cannot be written"),
+            };
+            return front.done(channel, token.clone(), Err(error));
+        }
+        let may_be_read = meta.direction == Direction::Bus || meta.may_read(is_owner);
+        let may_pause = is_silent && !may_be_read;
+        let len = data.len() as u64;
+        if let Err(error) = front.limits.admit_parked(may_pause, parked_bytes, pending, len) {
+            return front.done(channel, token.clone(), Err(error));
+        }
+        attachment.remote_pending += 1;
+        let home = meta.home;
+        let data = rest_of(&data, 0);
+        front.send(home, Body::Write { stream: id, channel, token: token.clone(), data });
+        front.count_parked(channel, len, may_pause);
+        front.pause_if_congested(channel, home);
+    }
+
+    /// A write of a channel of another worker.
+    pub(super) fn write_from_afar(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: Token,
+        id: StreamId,
+        data: Bytes,
+    ) {
+        let Engine { front, streams, .. } = self;
+        let size = data.len() as u64;
+        let accepted = match streams.get_mut(&id) {
+            Some(stream) => stream.accepts_write(channel).map(|()| stream),
+            None => Err(Refusal::EndOfFile),
+        };
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(error) => return front.answer_write(id, channel, token, size, Err(error)),
+        };
+        let mut taken = 0;
+        if stream.parked.is_empty() {
+            taken = stream.room_for(size) as usize;
+            stream.append(&Payload::Owned(data.clone()), taken);
+        }
+        front.mark(stream);
+        if taken as u64 == size && stream.parked.is_empty() {
+            return front.answer_write(id, channel, token, size, Ok(()));
+        }
+        stream.parked.push(channel, ParkedWrite { token, rest: data.slice(taken..), size });
+        if stream.full_since.is_none() {
+            stream.full_since = Some(now);
+            stream.is_timer_stale = true;
+        }
+    }
+
+    /// Ends the stream behind everything that was accepted or parked before.
+    pub(super) fn eos(&mut self, now: Instant, channel: ChannelId, token: &Token, id: StreamId) {
+        let Engine { front, .. } = self;
+        let Some(state) = front.channels.get_mut(channel) else { return };
+        let Some(attachment) = state.attachments.get_mut(&id) else {
+            return front.done(channel, token.clone(), Err(Refusal::NotConnected(id)));
+        };
+        let home = attachment.meta.home;
+        let is_finished = attachment.is_finished;
+        if home == front.me {
+            front.count_parked(channel, 0, false);
+            return self.eos_here(now, channel, token.clone(), id);
+        }
+        if is_finished {
+            return front.done(channel, token.clone(), Err(Refusal::EndOfFile));
+        }
+        attachment.remote_pending += 1;
+        front.count_parked(channel, 0, false);
+        front.send(home, Body::Eos { stream: id, channel, token: token.clone() });
+        front.pause_if_congested(channel, home);
+    }
+
+    /// The end of a stream at home here, asked for by a channel of any worker.
+    pub(super) fn eos_here(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: Token,
+        id: StreamId,
+    ) {
+        let Engine { front, streams, .. } = self;
+        let Some(stream) = streams.get_mut(&id) else {
+            return front.answer_write(id, channel, token, 0, Err(Refusal::EndOfFile));
+        };
+        if let Err(error) = stream.accepts_write(channel) {
+            return front.answer_write(id, channel, token, 0, Err(error));
+        }
+        stream.ending = Some(Ending { by: Some((channel, token)), then_dispose: false });
+        self.end_if_due(now, id);
+    }
+}
+
+/// The bytes of a payload from `taken` on, kept.
+fn rest_of(data: &Payload<'_>, taken: usize) -> Bytes {
+    match data {
+        Payload::Borrowed(slice) => Bytes::copy_from_slice(&slice[taken..]),
+        Payload::Owned(bytes) => bytes.slice(taken..),
+    }
+}

@@ -1,0 +1,230 @@
+//! The side of an engine that faces its channels and the other engines.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::id::{ChannelId, StreamId, Token, WorkerId};
+use crate::stream::channels::{Channels, Finishing, Waiting, WaitingFor};
+use crate::stream::home::Stream;
+use crate::stream::log::Log;
+use crate::stream::message::Body;
+use crate::stream::meta::Meta;
+use crate::stream::outbox::Outbox;
+use crate::stream::readers::Readers;
+use crate::stream::view::View;
+use crate::stream::{Effect, Limits, Refusal, Reply};
+use crate::time::Instant;
+
+/// Everything of an engine but its streams: a stream can be worked on while this is at hand.
+#[derive(Debug)]
+pub(super) struct Front {
+    pub(super) me: WorkerId,
+    pub(super) workers: u16,
+    pub(super) limits: Limits,
+    pub(super) channels: Channels,
+    pub(super) effects: VecDeque<Effect>,
+    pub(super) outboxes: Vec<Outbox>,
+    /// Streams and views to settle.
+    pub(super) dirty: VecDeque<StreamId>,
+    pub(super) timers: BTreeSet<(Instant, StreamId)>,
+    /// Channels whose end was asked for while a command waited that is answered now.
+    pub(super) finish_now: Vec<ChannelId>,
+    /// Counts calls of `settle`.
+    pub(super) turn: u64,
+}
+
+impl Front {
+    pub(super) fn reply(&mut self, channel: ChannelId, token: Token, reply: Reply) {
+        self.effects.push_back(Effect::Reply { channel, token, reply });
+    }
+
+    pub(super) fn done(&mut self, channel: ChannelId, token: Token, result: Result<(), Refusal>) {
+        self.reply(channel, token, Reply::Done(result));
+    }
+
+    pub(super) fn send(&mut self, to: WorkerId, body: Body) {
+        debug_assert_ne!(to, self.me);
+        self.outboxes[to.index()].queue.push_back(body);
+    }
+
+    /// Every worker but this one.
+    pub(super) fn others(&self) -> impl Iterator<Item = WorkerId> + use<> {
+        let me = self.me;
+        (0..self.workers).map(WorkerId).filter(move |worker| *worker != me)
+    }
+
+    pub(super) fn mark(&mut self, stream: &mut Stream) {
+        if !stream.is_dirty {
+            stream.is_dirty = true;
+            self.dirty.push_back(stream.meta.id);
+        }
+    }
+
+    pub(super) fn mark_view(&mut self, view: &mut View) {
+        if !view.is_dirty {
+            view.is_dirty = true;
+            self.dirty.push_back(view.meta.id);
+        }
+    }
+
+    /// Makes the channel wait for the answer of another worker.
+    pub(super) fn wait(&mut self, channel: ChannelId, token: &Token, what: WaitingFor) {
+        if let Some(channel) = self.channels.get_mut(channel) {
+            debug_assert!(channel.waiting.is_none());
+            channel.waiting = Some(Waiting { token: token.clone(), what });
+        }
+    }
+
+    /// Takes the command for which the channel waits; its answer is here. Pair with `resume`.
+    pub(super) fn take_waiting(&mut self, channel: ChannelId) -> Option<Waiting> {
+        self.channels.get_mut(channel)?.waiting.take()
+    }
+
+    /// Lets the channel go on if nothing holds it back any more.
+    pub(super) fn resume(&mut self, id: ChannelId) {
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        if channel.must_wait() {
+            return;
+        }
+        if channel.finishing == Finishing::Asked {
+            self.finish_now.push(id);
+        }
+        self.effects.push_back(Effect::Resume { channel: id });
+    }
+
+    /// Makes the channel wait while the queue to another worker is long.
+    pub(super) fn pause_if_congested(&mut self, id: ChannelId, to: WorkerId) {
+        let outbox = &mut self.outboxes[to.index()];
+        if outbox.queue.len() < self.limits.outbox_messages_pause {
+            return;
+        }
+        if let Some(channel) = self.channels.get_mut(id)
+            && !channel.is_over_bound
+        {
+            channel.is_over_bound = true;
+            outbox.paused.push(id);
+        }
+    }
+
+    /// Counts a write or an end of a channel of this worker as pending.
+    pub(super) fn count_parked(&mut self, id: ChannelId, bytes: u64, may_pause: bool) {
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        channel.parked_writes += 1;
+        channel.parked_bytes += bytes;
+        let is_over = channel.parked_bytes >= self.limits.parked_bytes_pause
+            || channel.pending() >= self.limits.pending_per_channel_max;
+        if may_pause && is_over {
+            channel.is_over_bound = true;
+        }
+    }
+
+    /// Answers a write or an end that was counted as pending, wherever its channel is.
+    pub(super) fn answer_write(
+        &mut self,
+        stream: StreamId,
+        channel: ChannelId,
+        token: Token,
+        size: u64,
+        result: Result<(), Refusal>,
+    ) {
+        if channel.worker != self.me {
+            let body = Body::Replied { channel, stream, token, size, result };
+            return self.send(channel.worker, body);
+        }
+        self.uncount_parked(channel, size);
+        self.done(channel, token, result);
+    }
+
+    pub(super) fn uncount_parked(&mut self, id: ChannelId, size: u64) {
+        let (bytes, count) =
+            (self.limits.parked_bytes_pause / 2, self.limits.pending_per_channel_max / 2);
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        channel.parked_writes -= 1;
+        channel.parked_bytes -= size;
+        let is_below = channel.parked_bytes <= bytes && channel.pending() <= count;
+        if channel.is_over_bound && is_below {
+            // A channel paused for a long queue resumes with this too; the queue pauses it again.
+            channel.is_over_bound = false;
+            self.resume(id);
+        }
+    }
+
+    /// The channel has seen the last of the stream: its reader, if it had one, is gone. `disposed` is told
+    /// once; the connection stays known for a while, so that a later `disconnect` succeeds.
+    pub(super) fn finish_attachment(&mut self, id: ChannelId, stream: StreamId) {
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        let Some(attachment) = channel.attachments.get_mut(&stream) else { return };
+        if attachment.is_finished {
+            return;
+        }
+        attachment.is_finished = true;
+        channel.readers -= usize::from(attachment.reader.take().is_some());
+        let stream_type = attachment.meta.stream_type.clone();
+        channel.finished.push_back(stream);
+        if channel.finished.len() > self.limits.finished_per_channel_max
+            && let Some(oldest) = channel.finished.pop_front()
+        {
+            channel.attachments.remove(&oldest);
+        }
+        self.effects.push_back(Effect::Disposed { channel: id, stream_type, stream });
+    }
+
+    /// Answers what the readers of one stream have parked, as far as there is something for them. Returns
+    /// whether something is left for the next turn.
+    pub(super) fn serve(
+        &mut self,
+        now: Instant,
+        meta: &Meta,
+        readers: &mut Readers,
+        log: &mut Log,
+        is_ended: bool,
+        is_disposed: bool,
+    ) -> bool {
+        let mut deferred = Vec::new();
+        while let Some(key) = readers.pop_ready() {
+            let id = readers.get(key).channel;
+            let Some(channel) = self.channels.get_mut(id) else { continue };
+            if channel.reads_paused {
+                continue;
+            }
+            loop {
+                if !channel.may_be_served(self.turn, self.limits.served_bytes_per_turn) {
+                    deferred.push(key);
+                    break;
+                }
+                let Some(read) = readers.serve(now, key, log, is_ended) else {
+                    readers.wait(key);
+                    break;
+                };
+                channel.parked_reads -= 1;
+                channel.served_bytes += read.data.len();
+                let reply =
+                    Reply::Read { data: read.data, error: None, lost: read.lost, eos: read.eos };
+                self.effects.push_back(Effect::Reply { channel: id, token: read.token, reply });
+            }
+            let reader = readers.get(key);
+            if is_disposed && reader.has_read_end && reader.reads.is_empty() {
+                readers.detach(key);
+                self.finish_attachment(id, meta.id);
+            }
+        }
+        let has_more = !deferred.is_empty();
+        for key in deferred {
+            readers.make_ready(key);
+        }
+        has_more
+    }
+
+    /// Sets the timer of a stream or view.
+    pub(super) fn arm(&mut self, id: StreamId, timer: &mut Option<Instant>, at: Option<Instant>) {
+        if *timer == at {
+            return;
+        }
+        if let Some(old) = timer.take() {
+            self.timers.remove(&(old, id));
+        }
+        if let Some(new) = at {
+            self.timers.insert((new, id));
+        }
+        *timer = at;
+    }
+}

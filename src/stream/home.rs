@@ -1,0 +1,290 @@
+//! A stream on its home engine: its bytes, its writers, and who still needs what.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::id::{ChannelId, Offset, StreamId, Token, WorkerId};
+use crate::stream::log::Log;
+use crate::stream::meta::Meta;
+use crate::stream::park::ParkedWrites;
+use crate::stream::pump::Pump;
+use crate::stream::readers::Readers;
+use crate::stream::{Direction, Payload, Refusal, StreamReport};
+use crate::time::Instant;
+
+/// One stream, at home.
+///
+/// ```text
+///   open --eos--> ending --last parked write in--> ended
+///     \________________dispose, or the creator gone_____________> disposed --drained--> forgotten
+/// ```
+///
+/// Invariant: `log.len() <= buffer_bytes`; no reader that holds the buffer, here or on another worker,
+/// has its cursor before `log.start()`; while something is parked, there is no space.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) meta: Arc<Meta>,
+    pub(super) log: Log,
+    pub(super) readers: Readers,
+    pub(super) views: Vec<RemoteView>,
+    /// Channels, of any worker, that are attached without reading.
+    pub(super) writers: Vec<ChannelId>,
+    pub(super) parked: ParkedWrites,
+    /// An end that waits for the writes before it.
+    pub(super) ending: Option<Ending>,
+    pub(super) owner: Option<Owner>,
+    pub(super) key: Option<Box<str>>,
+    /// Where the bytes go on from here, on the input of a pair of test streams.
+    pub(super) pump: Option<Pump>,
+    /// Where they come from, on its output.
+    pub(super) pumped_from: Option<StreamId>,
+    pub(super) is_ended: bool,
+    pub(super) is_disposed: bool,
+    pub(super) is_cut_off: bool,
+    /// `Hold` until the first reader attaches.
+    pub(super) is_held: bool,
+    /// Since when writes wait for space.
+    pub(super) full_since: Option<Instant>,
+    pub(super) linger_until: Option<Instant>,
+    /// Until when the creator may come back.
+    pub(super) keep_until: Option<Instant>,
+    /// The earliest moment at which time alone changes something.
+    pub(super) timer: Option<Instant>,
+    /// Something has changed that may make the timer due earlier.
+    pub(super) is_timer_stale: bool,
+    /// Bytes or the end have come that readers have not been looked at for.
+    pub(super) has_news: bool,
+    pub(super) is_dirty: bool,
+    /// Bytes accepted, ever.
+    pub(super) accepted_bytes: u64,
+}
+
+/// An end that has been asked for.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// Who asked and waits for the answer; `None` where the creator is gone.
+    pub(super) by: Option<(ChannelId, Token)>,
+    /// The stream is to be disposed then.
+    pub(super) then_dispose: bool,
+}
+
+/// Who created the stream or took it over.
+#[derive(Debug)]
+pub(super) struct Owner {
+    pub(super) channel: ChannelId,
+    pub(super) peer: Arc<str>,
+}
+
+/// What the home knows of another worker's readers of the stream.
+#[derive(Debug)]
+pub(super) struct RemoteView {
+    pub(super) worker: WorkerId,
+    /// Everything before it has been sent.
+    pub(super) sent: Offset,
+    /// Everything before it has arrived.
+    pub(super) received: Offset,
+    /// Attachments granted, counted.
+    pub(super) attaches: u32,
+    /// Granted attachments of which the view has not spoken yet, and where they start.
+    pub(super) unseen: VecDeque<(u32, Offset)>,
+    pub(super) holding: Option<Offset>,
+    pub(super) floor: Option<Offset>,
+    pub(super) readers: u64,
+    /// What the view was last told besides bytes.
+    pub(super) told: Told,
+    /// Whether the outbox lists the stream for that worker.
+    pub(super) is_listed: bool,
+}
+
+/// The state of a stream that a view needs besides its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) is_ended: bool,
+    pub(super) is_disposed: bool,
+    pub(super) full_since: Option<Instant>,
+}
+
+impl RemoteView {
+    fn lowest(&self, reported: Option<Offset>) -> Option<Offset> {
+        let unseen = self.unseen.iter().map(|(_, position)| *position).min();
+        reported.into_iter().chain(unseen).min()
+    }
+
+    /// How far beyond what has arrived the home may send: a view that does not keep up costs no more
+    /// than one buffer.
+    pub(super) fn may_send_until(&self, buffer_bytes: u64) -> Offset {
+        self.received.plus(buffer_bytes)
+    }
+}
+
+impl Stream {
+    pub(super) fn new(meta: Arc<Meta>, owner: Option<Owner>) -> Stream {
+        Stream {
+            meta,
+            log: Log::default(),
+            readers: Readers::default(),
+            views: Vec::new(),
+            writers: Vec::new(),
+            parked: ParkedWrites::default(),
+            ending: None,
+            owner,
+            key: None,
+            pump: None,
+            pumped_from: None,
+            is_ended: false,
+            is_disposed: false,
+            is_cut_off: false,
+            is_held: false,
+            full_since: None,
+            linger_until: None,
+            keep_until: None,
+            timer: None,
+            is_timer_stale: false,
+            has_news: false,
+            is_dirty: false,
+            accepted_bytes: 0,
+        }
+    }
+
+    pub(super) fn is_owner(&self, channel: ChannelId) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.channel == channel)
+    }
+
+    /// Whether writes are refused from now on.
+    pub(super) fn refuses_writes(&self) -> bool {
+        self.is_ended || self.is_disposed || self.ending.is_some()
+    }
+
+    /// Whether a channel may write now, and if not, why.
+    pub(super) fn accepts_write(&self, channel: ChannelId) -> Result<(), Refusal> {
+        if !self.meta.may_write(self.is_owner(channel)) {
+            return Err(Refusal::WrongDirection("this side of the stream cannot be written"));
+        }
+        if self.refuses_writes() {
+            return Err(Refusal::EndOfFile);
+        }
+        Ok(())
+    }
+
+    /// The oldest byte that must stay for somebody who holds the buffer.
+    fn holding_floor(&mut self) -> Offset {
+        let end = self.log.end();
+        if self.is_held {
+            return self.log.start();
+        }
+        let pump = self.pump.as_ref().map(|pump| pump.cursor);
+        let remote = self.views.iter().filter_map(|view| view.lowest(view.holding));
+        remote.chain(self.readers.holding_floor()).chain(pump).min().unwrap_or(end).min(end)
+    }
+
+    /// The oldest byte that somebody has not read.
+    fn floor(&mut self) -> Offset {
+        let end = self.log.end();
+        let pump = self.pump.as_ref().map(|pump| pump.cursor);
+        let remote = self.views.iter().filter_map(|view| view.lowest(view.floor));
+        remote.chain(self.readers.floor()).chain(pump).min().unwrap_or(end).min(end)
+    }
+
+    /// How many bytes may come in now.
+    pub(super) fn space(&mut self) -> u64 {
+        let held = self.log.end().since(self.holding_floor());
+        self.meta.buffer_bytes.saturating_sub(held)
+    }
+
+    /// How many of `wanted` bytes may come in now.
+    pub(super) fn room_for(&mut self, wanted: u64) -> u64 {
+        if self.log.len() + wanted <= self.meta.buffer_bytes {
+            return wanted;
+        }
+        self.space().min(wanted)
+    }
+
+    /// Lets go of what must give way to `count` more bytes, which `space` has room for.
+    pub(super) fn make_room(&mut self, count: u64) {
+        let needed = self.log.end().plus(count).back(self.meta.buffer_bytes);
+        if needed > self.log.start() {
+            debug_assert!(needed.since(self.log.start()) <= self.log.len() + count);
+            self.log.trim(needed.min(self.log.end()));
+        }
+    }
+
+    /// Appends the first `count` bytes of a payload, which `space` has room for.
+    pub(super) fn append(&mut self, payload: &Payload<'_>, count: usize) {
+        self.make_room(count as u64);
+        self.log.append(payload, count);
+        self.accepted_bytes += count as u64;
+        self.has_news = true;
+    }
+
+    /// Lets go of what everyone has read and `History` does not keep.
+    pub(super) fn retire(&mut self) {
+        if self.is_held {
+            return;
+        }
+        let history = self.log.end().back(self.meta.history_bytes);
+        if history > self.log.start() {
+            let floor = self.floor();
+            self.log.trim(history.min(floor));
+        }
+    }
+
+    /// Whether nobody needs the stream any more.
+    pub(super) fn is_forgettable(&self, now: Instant) -> bool {
+        self.is_disposed
+            && self.is_ended
+            && self.readers.is_empty()
+            && self.views.is_empty()
+            && self.parked.is_empty()
+            && self.pump.as_ref().is_none_or(|pump| pump.is_done())
+            && self.linger_until.is_none_or(|until| until <= now)
+    }
+
+    /// What a view is to know that has been sent everything before `sent`: the end comes with the last
+    /// byte, not before it.
+    pub(super) fn told_at(&self, sent: Offset) -> Told {
+        let has_all = sent == self.log.end();
+        Told {
+            is_ended: self.is_ended && has_all,
+            is_disposed: self.is_disposed && has_all,
+            full_since: self.full_since,
+        }
+    }
+
+    /// The earliest moment at which time alone changes something.
+    pub(super) fn next_timer(&self, now: Instant) -> Option<Instant> {
+        let end = self.log.end();
+        let stall = self.full_since.and_then(|since| self.readers.next_stall(now, since, end));
+        let linger = self.linger_until.filter(|until| *until > now);
+        [stall, linger, self.keep_until].into_iter().flatten().min()
+    }
+
+    pub(super) fn report(&self) -> StreamReport {
+        let meta = &self.meta;
+        let remote: u64 = self.views.iter().map(|view| view.readers).sum();
+        StreamReport {
+            id: meta.id,
+            stream_type: meta.stream_type.clone(),
+            context: meta.context.clone(),
+            name: meta.name.clone(),
+            direction: meta.direction,
+            buffer_bytes: meta.buffer_bytes,
+            history_bytes: meta.history_bytes,
+            stall_timeout: meta.stall_timeout,
+            start: self.log.start(),
+            end: self.log.end(),
+            eos: self.is_ended,
+            cut_off: self.is_cut_off,
+            readers: self.readers.len() as u64 + remote,
+            parked_writes: self.parked.count(),
+            parked_bytes: self.parked.bytes(),
+            owner: self.owner.as_ref().map(|owner| owner.peer.clone()),
+            created_at: meta.created_at,
+        }
+    }
+
+    /// Whether a channel could free space here by what it has yet to send: one that reads the stream, or
+    /// that may start to.
+    pub(super) fn may_be_read_by(&self, channel: ChannelId) -> bool {
+        self.meta.direction == Direction::Bus || self.meta.may_read(self.is_owner(channel))
+    }
+}

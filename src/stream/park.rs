@@ -1,0 +1,144 @@
+//! Writes that wait for space, in fair order.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes};
+use rustc_hash::FxHashMap;
+
+use crate::id::{ChannelId, Token};
+
+/// A write of which not all bytes have found space.
+#[derive(Debug)]
+pub(super) struct ParkedWrite {
+    pub(super) token: Token,
+    /// What has not been taken yet.
+    pub(super) rest: Bytes,
+    /// The size it came with.
+    pub(super) size: u64,
+}
+
+/// The parked writes of one stream: each channel's in the order they came, the channels in turn, so
+/// that a thousand of one do not starve one of another. A write that has begun to go in stays first until
+/// its last byte: no other write's bytes come in between.
+#[derive(Debug, Default)]
+pub(super) struct ParkedWrites {
+    queues: FxHashMap<ChannelId, VecDeque<ParkedWrite>>,
+    turns: VecDeque<ChannelId>,
+    count: u64,
+    bytes: u64,
+}
+
+impl ParkedWrites {
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The count of parked writes.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Their bytes that have found no space.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Parks a write behind the channel's others.
+    pub(super) fn push(&mut self, channel: ChannelId, write: ParkedWrite) {
+        self.count += 1;
+        self.bytes += write.rest.len() as u64;
+        let queue = self.queues.entry(channel).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(channel);
+        }
+        queue.push_back(write);
+    }
+
+    /// Takes up to `space` bytes of the write whose turn it is, and the write itself where these were its last.
+    pub(super) fn take(&mut self, space: u64) -> Option<(Bytes, Option<(ChannelId, ParkedWrite)>)> {
+        let channel = *self.turns.front()?;
+        let queue = self.queues.get_mut(&channel)?;
+        let write = queue.front_mut()?;
+        let len = space.min(write.rest.len() as u64);
+        let piece = write.rest.copy_to_bytes(len as usize);
+        self.bytes -= len;
+        if !write.rest.is_empty() {
+            return Some((piece, None));
+        }
+        let done = queue.pop_front()?;
+        self.count -= 1;
+        self.turns.pop_front();
+        if queue.is_empty() {
+            self.queues.remove(&channel);
+        } else {
+            self.turns.push_back(channel);
+        }
+        Some((piece, Some((channel, done))))
+    }
+
+    /// Removes all that one channel has parked, in order.
+    pub(super) fn remove_channel(&mut self, channel: ChannelId) -> VecDeque<ParkedWrite> {
+        let Some(queue) = self.queues.remove(&channel) else { return VecDeque::new() };
+        self.turns.retain(|turn| *turn != channel);
+        self.count -= queue.len() as u64;
+        self.bytes -= queue.iter().map(|write| write.rest.len() as u64).sum::<u64>();
+        queue
+    }
+
+    /// Removes everything, channel by channel.
+    pub(super) fn remove_all(&mut self) -> Vec<(ChannelId, ParkedWrite)> {
+        let mut all = Vec::new();
+        while let Some(&channel) = self.turns.front() {
+            all.extend(self.remove_channel(channel).into_iter().map(|write| (channel, write)));
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::WorkerId;
+
+    fn channel(slot: u32) -> ChannelId {
+        ChannelId { worker: WorkerId(0), slot, generation: 0 }
+    }
+
+    fn write(text: &'static str) -> ParkedWrite {
+        ParkedWrite {
+            token: Token::new(text.as_bytes()),
+            rest: Bytes::from_static(text.as_bytes()),
+            size: text.len() as u64,
+        }
+    }
+
+    #[test]
+    fn channels_take_turns_and_a_write_begun_is_finished_first() {
+        let mut parked = ParkedWrites::default();
+        for text in ["a1aa", "a2", "a3"] {
+            parked.push(channel(1), write(text));
+        }
+        parked.push(channel(2), write("b1"));
+        let mut order = Vec::new();
+        while let Some((piece, done)) = parked.take(3) {
+            order.push(String::from_utf8(piece.to_vec()).unwrap());
+            if done.is_some() {
+                order.push("|".into());
+            }
+        }
+        assert_eq!(order.concat(), "a1aa|b1|a2|a3|");
+        assert!(parked.is_empty() && parked.bytes() == 0 && parked.count() == 0);
+    }
+
+    #[test]
+    fn removing_a_channel_leaves_the_others() {
+        let mut parked = ParkedWrites::default();
+        parked.push(channel(1), write("one"));
+        parked.push(channel(2), write("two"));
+        parked.push(channel(1), write("three"));
+        assert_eq!(parked.remove_channel(channel(1)).len(), 2);
+        assert_eq!((parked.count(), parked.bytes()), (1, 3));
+        assert_eq!(parked.remove_all().len(), 1);
+        assert!(parked.is_empty());
+    }
+}

@@ -1,0 +1,314 @@
+//! What a worker does with one connection: reads it into the shard, writes the shard's output, sees it to its
+//! end.
+//!
+//! Readiness is edge-triggered. Whoever queues output tries to write at once; when the kernel takes no more,
+//! the next writable readiness goes on. Whoever stops reading with bytes still there leaves `is_readable` set,
+//! and the channel is read again when it is queued (its turn was over) or when the shard names it ready (it
+//! was paused).
+
+use std::io::{self, IoSlice};
+
+use bytes::{Buf, Bytes};
+use tracing::debug;
+
+use crate::id::ChannelId;
+use crate::net::Conn;
+use crate::wire::Output;
+use crate::worker::Worker;
+use crate::worker::budget::{DISCARD_BYTES_MAX, RECEIVE_BYTES_PER_TURN, SLICES_PER_WRITE};
+use crate::worker::session::{Linger, Session, SessionKey, Stage};
+
+/// What came of a read.
+enum Received {
+    /// So many bytes.
+    Bytes(usize),
+    /// None are there now.
+    Nothing,
+    /// The peer's FIN.
+    End,
+    /// The connection is broken.
+    Broken(io::Error),
+}
+
+impl Worker {
+    /// Notes what the kernel says of one socket, and queues its session.
+    pub(super) fn note(&mut self, readiness: &mio::event::Event) {
+        let key = SessionKey(readiness.token().0);
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.is_writable |= readiness.is_writable();
+        session.has_end |= readiness.is_read_closed();
+        session.is_broken |= readiness.is_error();
+        session.is_readable |= readiness.is_readable() || session.has_end || session.is_broken;
+        self.enqueue(key);
+    }
+
+    /// Has the session attended to in this turn, or in the next where this one is past that point.
+    pub(super) fn enqueue(&mut self, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key)
+            && !std::mem::replace(&mut session.is_queued, true)
+        {
+            self.queue.push_back(key);
+        }
+    }
+
+    /// Does what there is to do for one session.
+    pub(super) fn attend(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.is_queued = false;
+        match session.stage {
+            Stage::Open(channel) => {
+                self.send(key);
+                self.receive(key, channel);
+            }
+            Stage::Lingering(_) => self.linger(key),
+        }
+    }
+
+    /// Queues a session that the shard has named ready, if it can be read now.
+    pub(super) fn queue_if_due(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Stage::Open(channel) = session.stage else { return };
+        let has_input = session.is_readable || !session.leftover.is_empty();
+        if session.is_broken || (has_input && self.shard.wants_input(channel)) {
+            self.enqueue(key);
+        }
+    }
+
+    /// Hands input to the shard until there is none, it takes no more, or the turn's budget is spent.
+    fn receive(&mut self, key: SessionKey, channel: ChannelId) {
+        let mut budget = RECEIVE_BYTES_PER_TURN;
+        loop {
+            let Some(session) = self.sessions.get_mut(key) else { return };
+            if !self.shard.wants_input(channel) {
+                // Nobody would notice otherwise: a paused channel is not read.
+                if session.is_broken {
+                    self.abort(key, channel, "connection broke while the channel was paused");
+                }
+                return;
+            }
+            if !session.leftover.is_empty() {
+                let mut input = &session.leftover[..];
+                self.shard.receive(self.now, channel, &mut input);
+                let rest = input.len();
+                session.leftover.advance(session.leftover.len() - rest);
+                if rest > 0 {
+                    // Its work for this turn is done, or it waits and will be named ready.
+                    self.queue_if_due(key);
+                    return;
+                }
+                session.leftover = Bytes::new();
+                continue;
+            }
+            if !session.is_readable {
+                return;
+            }
+            if budget == 0 {
+                self.enqueue(key);
+                return;
+            }
+            match self.read_once(key, channel) {
+                Received::Bytes(count) => budget = budget.saturating_sub(count),
+                Received::Nothing => return,
+                Received::End => {
+                    self.end_of_input(key, channel);
+                    return;
+                }
+                Received::Broken(error) => {
+                    self.abort(key, channel, &error.to_string());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One read, straight into a large block where one is under way, and into the scratch buffer behind it.
+    fn read_once(&mut self, key: SessionKey, channel: ChannelId) -> Received {
+        let Some(session) = self.sessions.get_mut(key) else { return Received::Nothing };
+        let scratch = &mut self.scratch[..];
+        let (outcome, direct, room) = match self.shard.direct(channel) {
+            Some(block) if !block.is_empty() => {
+                let (direct, room) = (block.len(), block.len() + scratch.len());
+                (read(session, &mut [block, scratch], room), direct, room)
+            }
+            _ => {
+                let room = scratch.len();
+                (read(session, &mut [scratch], room), 0, room)
+            }
+        };
+        let Received::Bytes(count) = outcome else { return outcome };
+        debug_assert!(count <= room, "the kernel fills what it was given");
+        self.counters.received_bytes += count as u64;
+        let filled = count.min(direct);
+        if filled > 0 {
+            self.shard.filled(self.now, channel, filled);
+        }
+        let mut input = &self.scratch[..count - filled];
+        if !input.is_empty() {
+            self.shard.receive(self.now, channel, &mut input);
+            if !input.is_empty() {
+                session.leftover = Bytes::copy_from_slice(input);
+                self.queue_if_due(key);
+                return Received::Nothing;
+            }
+        }
+        outcome
+    }
+
+    /// The peer's FIN, with all input taken in before it.
+    fn end_of_input(&mut self, key: SessionKey, channel: ChannelId) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.is_readable = false;
+        if session.is_broken {
+            // The error was reported once, on the write that met it; the read only says that nothing follows.
+            self.abort(key, channel, "connection broke");
+        } else {
+            self.shard.receive_end(self.now, channel);
+        }
+    }
+
+    /// Gives up a broken connection and its channel.
+    fn abort(&mut self, key: SessionKey, channel: ChannelId, reason: &str) {
+        debug!(worker = %self.id, %channel, reason, "channel aborted");
+        self.counters.broken += 1;
+        self.shard.abort(self.now, channel);
+        self.remove(key);
+    }
+
+    /// Writes what the channel has to send, as far as the kernel takes it. True when anything left.
+    pub(super) fn send(&mut self, key: SessionKey) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let Stage::Open(channel) = session.stage else { return false };
+        if !session.is_writable {
+            return false;
+        }
+        let output = self.shard.output(channel);
+        let (count, outcome) = write(&mut session.conn, output, &mut session.is_writable);
+        self.counters.sent_bytes += count;
+        if let Err(error) = outcome {
+            debug!(worker = %self.id, %channel, %error, "peer takes no more");
+            // What it sent before is still to be read; the read then meets the end.
+            session.is_broken = true;
+            session.is_readable = true;
+            self.enqueue(key);
+        }
+        if count > 0 {
+            self.shard.sent(self.now, channel);
+        }
+        count > 0
+    }
+
+    /// Begins the end of a connection whose channel is over.
+    pub(super) fn begin_linger(&mut self, key: SessionKey, output: Output) {
+        let deadline = self.now.instant.plus(self.linger_timeout);
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if let Stage::Open(channel) = session.stage {
+            debug!(worker = %self.id, %channel, unsent = output.len(), "channel closed");
+        }
+        session.leftover = Bytes::new();
+        session.stage = Stage::Lingering(Linger { output, is_shut: false, discarded: 0 });
+        self.lingering.push_back((deadline, key));
+        self.linger(key);
+    }
+
+    /// Goes on with the end of a connection: the rest of the output, our FIN, the peer's FIN.
+    fn linger(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Stage::Lingering(linger) = &mut session.stage else { return };
+        let (count, outcome) =
+            write(&mut session.conn, &mut linger.output, &mut session.is_writable);
+        self.counters.sent_bytes += count;
+        let mut is_over = outcome.is_err();
+        if linger.output.is_empty() && !linger.is_shut {
+            linger.is_shut = true;
+            is_over |= session.conn.shutdown_write().is_err();
+        }
+        let mut budget = RECEIVE_BYTES_PER_TURN;
+        while !is_over && session.is_readable {
+            if budget == 0 {
+                self.enqueue(key);
+                return;
+            }
+            let room = self.scratch.len();
+            match read(session, &mut [&mut self.scratch[..]], room) {
+                Received::Bytes(count) => {
+                    budget = budget.saturating_sub(count);
+                    let Stage::Lingering(linger) = &mut session.stage else { return };
+                    linger.discarded += count as u64;
+                    is_over = linger.discarded > DISCARD_BYTES_MAX;
+                }
+                Received::Nothing => break,
+                Received::End => {
+                    session.is_readable = false;
+                    break;
+                }
+                Received::Broken(_) => is_over = true,
+            }
+        }
+        let Stage::Lingering(linger) = &session.stage else { return };
+        let has_ended = session.has_end && !session.is_readable;
+        if is_over || (has_ended && linger.is_shut) {
+            self.remove(key);
+        }
+    }
+
+    /// Closes the connections whose linger timeout is over.
+    pub(super) fn end_lingering(&mut self) {
+        while let Some(&(deadline, key)) = self.lingering.front() {
+            let is_there = self.sessions.get_mut(key).is_some();
+            if is_there && deadline > self.now.instant {
+                break;
+            }
+            self.lingering.pop_front();
+            if is_there {
+                self.remove(key);
+            }
+        }
+    }
+}
+
+/// One read into slices that hold `room` bytes. A short read empties the socket (epoll(7)), but for a FIN
+/// behind it that was announced together with the bytes.
+fn read(session: &mut Session, slices: &mut [&mut [u8]], room: usize) -> Received {
+    match session.conn.read(slices) {
+        Ok(0) => {
+            session.has_end = true;
+            Received::End
+        }
+        Ok(count) => {
+            if count < room && !session.has_end && !session.is_broken {
+                session.is_readable = false;
+            }
+            Received::Bytes(count)
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            session.is_readable = false;
+            Received::Nothing
+        }
+        Err(error) => Received::Broken(error),
+    }
+}
+
+/// Writes until the output is empty or the kernel takes no more: how many bytes left, and how it ended.
+fn write(conn: &mut Conn, output: &mut Output, is_writable: &mut bool) -> (u64, io::Result<()>) {
+    let mut total = 0;
+    while *is_writable && !output.is_empty() {
+        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+        let filled = output.fill_slices(&mut slices);
+        let slices = &slices[..filled];
+        let asked: usize = slices.iter().map(|slice| slice.len()).sum();
+        match conn.write(slices) {
+            Ok(count) => {
+                *is_writable = count == asked;
+                output.advance(count);
+                total += count as u64;
+            }
+            Err(error) => {
+                *is_writable = false;
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    return (total, Err(error));
+                }
+            }
+        }
+    }
+    (total, Ok(()))
+}

@@ -1,0 +1,273 @@
+//! The loop of one worker.
+//!
+//! One turn: wait for readiness, mail or a deadline; read the clock once; note readiness; take mail; read
+//! sockets; let time pass; settle; send mail and output; see to ends. Everything that could not be finished
+//! is in the queue, and the worker does not sleep while something is there.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use tracing::debug;
+
+use crate::id::WorkerId;
+use crate::net::Conn;
+use crate::time::{Clock, Instant, Now};
+use crate::worker::budget::{MAIL_PER_TURN, READINESS_PER_TURN, SCRATCH_BYTES, SETTLES_PER_TURN};
+use crate::worker::session::{SessionKey, Sessions};
+use crate::worker::{
+    Counters, Doorbell, Identity, Inbox, Limits, Mail, Outbox, Phase, PhaseFlag, Placement,
+    Refused, Shard, WorkerReport,
+};
+
+/// The token of the worker's waker; no session's key is ever this.
+pub const WAKE: mio::Token = mio::Token(usize::MAX);
+
+/// What joins a worker to the other threads.
+#[derive(Debug)]
+pub struct Links {
+    /// The poller that the worker's bell wakes, under [`WAKE`].
+    pub poll: mio::Poll,
+    /// Its bell.
+    pub bell: Arc<Doorbell>,
+    /// Its mail.
+    pub inbox: Inbox<Mail>,
+    /// The other workers' mailboxes.
+    pub outboxes: Vec<(WorkerId, Outbox<Mail>)>,
+    /// Where its count of connections is.
+    pub placement: Arc<Placement>,
+    /// Where the server is in its life.
+    pub phase: Arc<PhaseFlag>,
+    /// Who waits for the drain to come to its end.
+    pub server_bell: Arc<Doorbell>,
+}
+
+/// One worker: a thread's whole state.
+#[derive(Debug)]
+pub struct Worker {
+    pub(super) id: WorkerId,
+    clock: Clock,
+    pub(super) now: Now,
+    links: Links,
+    neighbours: Vec<Neighbour>,
+    pub(super) shard: Shard,
+    pub(super) sessions: Sessions,
+    /// Sessions that have something to do.
+    pub(super) queue: VecDeque<SessionKey>,
+    /// Sessions whose channel is over, by deadline: the timeout is one, so the order is that of coming.
+    pub(super) lingering: VecDeque<(Instant, SessionKey)>,
+    pub(super) linger_timeout: Duration,
+    pub(super) scratch: Box<[u8]>,
+    pub(super) counters: Counters,
+    is_draining: bool,
+}
+
+/// Another worker's mailbox, and the message that found it full.
+#[derive(Debug)]
+struct Neighbour {
+    id: WorkerId,
+    outbox: Outbox<Mail>,
+    held: Option<Mail>,
+}
+
+impl Worker {
+    /// Worker `id` of `workers`, ready to run.
+    pub fn new(
+        id: WorkerId,
+        clock: Clock,
+        limits: Limits,
+        identity: Arc<Identity>,
+        mut links: Links,
+    ) -> Worker {
+        let neighbours: Vec<Neighbour> = std::mem::take(&mut links.outboxes)
+            .into_iter()
+            .map(|(id, outbox)| Neighbour { id, outbox, held: None })
+            .collect();
+        let workers = u16::try_from(neighbours.len() + 1).expect("workers are counted in 16 bits");
+        Worker {
+            id,
+            clock,
+            now: clock.now(),
+            links,
+            neighbours,
+            linger_timeout: limits.linger_timeout,
+            shard: Shard::new(id, workers, limits, identity),
+            sessions: Sessions::default(),
+            queue: VecDeque::new(),
+            lingering: VecDeque::new(),
+            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            counters: Counters::default(),
+            is_draining: false,
+        }
+    }
+
+    /// Works until the server's phase is [`Phase::Stopping`].
+    ///
+    /// # Errors
+    /// The system's poller fails.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut readiness = mio::Events::with_capacity(READINESS_PER_TURN);
+        let mut must_go_on = false;
+        while self.links.phase.phase() != Phase::Stopping {
+            let timeout = self.rest_allowed(must_go_on);
+            match self.links.poll.poll(&mut readiness, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => readiness.clear(),
+                outcome => outcome?,
+            }
+            self.links.bell.begin_turn();
+            must_go_on = self.turn(&readiness);
+        }
+        Ok(())
+    }
+
+    /// How long the next poll may wait. Ends the accounting of the turn behind it.
+    fn rest_allowed(&mut self, must_go_on: bool) -> Option<Duration> {
+        let end = self.clock.now().instant;
+        self.counters.busy += end.since(self.now.instant);
+        if must_go_on || !self.queue.is_empty() || !self.links.bell.may_rest() {
+            return Some(Duration::ZERO);
+        }
+        let linger = self.lingering.front().map(|(deadline, _)| *deadline);
+        let deadline = [self.shard.next_deadline(), linger].into_iter().flatten().min()?;
+        Some(deadline.since(end))
+    }
+
+    /// One pass. True when there is more to do at once.
+    fn turn(&mut self, readiness: &mio::Events) -> bool {
+        self.now = self.clock.now();
+        self.counters.turns += 1;
+        for readiness in readiness {
+            if readiness.token() != WAKE {
+                self.note(readiness);
+            }
+        }
+        self.take_mail();
+        if !self.is_draining && self.links.phase.phase() >= Phase::Draining {
+            self.is_draining = true;
+            self.shard.drain(self.now);
+        }
+        for _ in 0..self.queue.len() {
+            let Some(key) = self.queue.pop_front() else { break };
+            self.attend(key);
+        }
+        if self.shard.next_deadline().is_some_and(|deadline| deadline <= self.now.instant) {
+            self.shard.handle_timeout(self.now);
+        }
+        let has_settled = self.settle();
+        self.end_lingering();
+        if self.is_draining && self.links.placement.load(self.id) == 0 {
+            self.links.server_bell.ring();
+        }
+        !has_settled || !self.links.inbox.is_empty()
+    }
+
+    /// Carries out what the turn made possible. True when nothing more follows from it.
+    fn settle(&mut self) -> bool {
+        for _ in 0..SETTLES_PER_TURN {
+            self.shard.settle(self.now);
+            self.send_mail();
+            let mut has_sent = false;
+            while let Some(channel) = self.shard.poll_ready() {
+                if let Some(key) = self.sessions.key_of(channel) {
+                    has_sent |= self.send(key);
+                    self.queue_if_due(key);
+                }
+            }
+            while let Some((channel, output)) = self.shard.poll_closed() {
+                if let Some(key) = self.sessions.key_of(channel) {
+                    self.begin_linger(key, output);
+                }
+            }
+            // What left may have resumed a channel, whose reads are served by settling again.
+            if !has_sent {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes mail, in order. Never left out, whatever else waits: that is what rules out deadlock.
+    fn take_mail(&mut self) {
+        for _ in 0..MAIL_PER_TURN {
+            match self.links.inbox.try_receive() {
+                None => break,
+                Some(Mail::Core { from, message }) => {
+                    self.shard.handle_message(self.now, from, message);
+                }
+                Some(Mail::Connection { socket, peer }) => self.open(socket, peer),
+                Some(Mail::Report(sink)) => sink.put(self.report()),
+            }
+        }
+        self.links.inbox.release();
+    }
+
+    /// Sends the core's messages, as far as there is room. The rest stays with the core, which gathers it.
+    fn send_mail(&mut self) {
+        for neighbour in &mut self.neighbours {
+            loop {
+                let mail = match neighbour.held.take() {
+                    Some(held) => held,
+                    None if !neighbour.outbox.has_room() => break,
+                    None => match self.shard.poll_message(neighbour.id) {
+                        Some(message) => Mail::Core { from: self.id, message },
+                        None => break,
+                    },
+                };
+                match neighbour.outbox.try_send(mail) {
+                    Ok(()) => {}
+                    // Others send there too, and were quicker.
+                    Err(Refused::Full(mail)) => {
+                        neighbour.held = Some(mail);
+                        break;
+                    }
+                    // The server stops.
+                    Err(Refused::Closed(_)) => {}
+                }
+            }
+            neighbour.outbox.ring();
+        }
+    }
+
+    /// Takes a new connection on.
+    fn open(&mut self, socket: TcpStream, peer: SocketAddr) {
+        let key = self.sessions.next_key();
+        let conn = Conn::new(socket).and_then(|mut conn| {
+            conn.register(self.links.poll.registry(), mio::Token(key.0))?;
+            Ok(conn)
+        });
+        match conn {
+            Ok(conn) if !self.is_draining => {
+                self.counters.connections += 1;
+                let channel = self.shard.open(self.now, peer.to_string().into());
+                debug!(worker = %self.id, %channel, %peer, "channel opened");
+                self.sessions.insert(conn, channel);
+            }
+            outcome => {
+                let error = outcome.err();
+                debug!(worker = %self.id, %peer, ?error, "connection not taken on");
+                self.links.placement.release(self.id);
+            }
+        }
+    }
+
+    /// Forgets a session; its socket is closed.
+    pub(super) fn remove(&mut self, key: SessionKey) {
+        self.sessions.remove(key);
+        self.links.placement.release(self.id);
+    }
+
+    fn report(&self) -> WorkerReport {
+        let shard = self.shard.report();
+        WorkerReport {
+            worker: self.id,
+            now: self.now,
+            lingering: self.sessions.len().saturating_sub(self.shard.channel_count()),
+            shard,
+            counters: self.counters,
+            inbox_mail: self.links.inbox.len(),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! One connection of a worker, and the table of them.
+
+use bytes::Bytes;
+use slab::Slab;
+
+use crate::id::ChannelId;
+use crate::net::Conn;
+
+use crate::wire::Output;
+
+/// Names a session: a slot of the table in the lower half, a generation in the upper half, so that readiness
+/// which was reported for a slot's last owner does not reach its next. It is mio's token too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionKey(pub(crate) usize);
+
+const HALF_BITS: u32 = usize::BITS / 2;
+const SLOT_MASK: usize = (1 << HALF_BITS) - 1;
+
+impl SessionKey {
+    fn new(slot: usize, generation: usize) -> SessionKey {
+        debug_assert!(slot < SLOT_MASK, "the table is bounded by the file descriptors");
+        SessionKey(slot | generation << HALF_BITS)
+    }
+
+    fn slot(self) -> usize {
+        self.0 & SLOT_MASK
+    }
+}
+
+/// What a session is doing.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// It carries this channel.
+    Open(ChannelId),
+    /// The channel is over; its last bytes are on their way.
+    Lingering(Linger),
+}
+
+/// The end of a connection: the rest of the output goes out, then our FIN; what the peer still sends is
+/// discarded until its FIN, since closing a socket with unread input makes the kernel send a reset, which
+/// destroys what the peer has not read yet.
+#[derive(Debug)]
+pub(crate) struct Linger {
+    /// What the channel had not sent.
+    pub(crate) output: Output,
+    /// Whether our FIN is sent.
+    pub(crate) is_shut: bool,
+    /// Bytes thrown away.
+    pub(crate) discarded: u64,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Its own name.
+    pub(crate) key: SessionKey,
+    /// Its socket.
+    pub(crate) conn: Conn,
+    /// What it is doing.
+    pub(crate) stage: Stage,
+    /// Input that the shard has not taken yet. Holds no memory when empty.
+    pub(crate) leftover: Bytes,
+    /// Readiness is edge-triggered, so it is remembered here until the socket says otherwise.
+    pub(crate) is_readable: bool,
+    /// Likewise, for writing.
+    pub(crate) is_writable: bool,
+    /// The peer's FIN is among what is to be read, so that a short read is not the end of it.
+    pub(crate) has_end: bool,
+    /// The connection is broken. What came before may still be read.
+    pub(crate) is_broken: bool,
+    /// Whether the session is in the worker's queue.
+    pub(crate) is_queued: bool,
+}
+
+/// The sessions of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    slab: Slab<Session>,
+    generation: usize,
+    /// By the channel's slot.
+    by_channel: Vec<Option<SessionKey>>,
+}
+
+impl Sessions {
+    /// The key that the next session will have.
+    pub(crate) fn next_key(&self) -> SessionKey {
+        SessionKey::new(self.slab.vacant_key(), self.generation)
+    }
+
+    /// Takes a connection on that was registered under `next_key`.
+    pub(crate) fn insert(&mut self, conn: Conn, channel: ChannelId) -> SessionKey {
+        let key = self.next_key();
+        self.generation = self.generation.wrapping_add(1) & SLOT_MASK;
+        let slot = channel.slot as usize;
+        if self.by_channel.len() <= slot {
+            self.by_channel.resize(slot + 1, None);
+        }
+        self.by_channel[slot] = Some(key);
+        self.slab.insert(Session {
+            key,
+            conn,
+            stage: Stage::Open(channel),
+            leftover: Bytes::new(),
+            is_readable: false,
+            is_writable: true,
+            has_end: false,
+            is_broken: false,
+            is_queued: false,
+        });
+        key
+    }
+
+    /// The session, unless it is gone.
+    pub(crate) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.slab.get_mut(key.slot()).filter(|session| session.key == key)
+    }
+
+    /// The session that carries `channel`.
+    pub(crate) fn key_of(&self, channel: ChannelId) -> Option<SessionKey> {
+        let key = (*self.by_channel.get(channel.slot as usize)?)?;
+        let session = self.slab.get(key.slot()).filter(|session| session.key == key)?;
+        matches!(session.stage, Stage::Open(open) if open == channel).then_some(key)
+    }
+
+    /// Forgets a session and closes its socket.
+    pub(crate) fn remove(&mut self, key: SessionKey) {
+        if self.get_mut(key).is_some() {
+            self.slab.remove(key.slot());
+        }
+    }
+
+    /// Sessions, those that linger included.
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::WorkerId;
+    use crate::net::Listener;
+
+    fn conn(listener: &Listener) -> Conn {
+        let _client = std::net::TcpStream::connect(listener.address()).unwrap();
+        Conn::new(listener.accept().unwrap().0).unwrap()
+    }
+
+    #[test]
+    fn a_key_of_the_slots_last_owner_finds_nothing() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut sessions = Sessions::default();
+        let channel = |generation| ChannelId { worker: WorkerId(0), slot: 5, generation };
+        let expected = sessions.next_key();
+        let first = sessions.insert(conn(&listener), channel(0));
+        assert_eq!((first, sessions.key_of(channel(0))), (expected, Some(first)));
+        sessions.remove(first);
+        let second = sessions.insert(conn(&listener), channel(1));
+        assert_eq!(first.slot(), second.slot());
+        assert!(sessions.get_mut(first).is_none());
+        assert!(sessions.get_mut(second).is_some());
+        assert_eq!(sessions.key_of(channel(0)), None);
+        assert_eq!(sessions.key_of(channel(1)), Some(second));
+        sessions.remove(first);
+        assert_eq!(sessions.len(), 1);
+    }
+}

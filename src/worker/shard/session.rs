@@ -1,0 +1,247 @@
+//! One channel with everything that belongs to it on its worker.
+
+use std::sync::Arc;
+
+use crate::channel::{Channel, Incoming};
+use crate::id::{ChannelId, Token};
+use crate::service::{self, Call, Core, Identity, Responder};
+use crate::stream::{Command, Effect, Engine, Flow};
+use crate::time::{Instant, Now};
+use crate::wire::{self, Frame, Framer, MessageWriter, Output, WireError};
+use crate::worker::shard::ChannelReport;
+
+/// One channel: its decoder, its state, what waits to be sent, and why it may not go on.
+#[derive(Debug)]
+pub struct Session {
+    /// Which channel.
+    pub id: ChannelId,
+    /// The peer's address.
+    pub peer: Arc<str>,
+    /// Takes framing off the peer's bytes.
+    pub framer: Framer,
+    /// The channel's state.
+    pub channel: Channel,
+    /// What waits to be sent.
+    pub output: Output,
+    /// When the peer must have said Hello; `None` once it has.
+    pub hello_deadline: Option<Instant>,
+    /// Whether the core takes no further command until `Effect::Resume`.
+    pub waits: bool,
+    /// Whether its unsent bytes went over their bound and have not come down yet.
+    pub is_paused: bool,
+    /// Whether it stands in the shard's queue of ready channels.
+    pub is_ready: bool,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes ever put into `output`.
+    queued_bytes: u64,
+    /// Commands received.
+    commands: u64,
+    /// The turn of the last command, and how many came in it.
+    turn: u64,
+    commands_in_turn: usize,
+    /// While the peer's end waits for the answers that there still are: `queued_bytes` when last looked at.
+    answered_bytes: Option<u64>,
+}
+
+/// What became of one frame.
+#[derive(Debug)]
+pub enum Step {
+    /// All input is taken in, and more is needed.
+    Starved,
+    /// A message without consequences for the flow, or a command that was carried out.
+    Done,
+    /// The peer said Hello.
+    Hello,
+    /// The peer will send nothing more.
+    Ended,
+    /// The peer misbehaved.
+    Malformed(WireError),
+}
+
+/// What a session's steps need of its shard.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// The core.
+    pub engine: &'a mut Engine,
+    /// What the broker says of itself.
+    pub identity: &'a Identity,
+    /// Bounds on what the peer may send.
+    pub limits: &'a wire::Limits,
+    /// The time.
+    pub now: Now,
+}
+
+/// Hands one command to the core, in the name of its channel.
+struct Submission<'a> {
+    engine: &'a mut Engine,
+    now: Instant,
+    channel: ChannelId,
+    token: &'a Token,
+}
+
+impl Core for Submission<'_> {
+    fn execute(&mut self, command: Command<'_>) -> Flow {
+        self.engine.execute(self.now, self.channel, self.token, command)
+    }
+}
+
+impl Session {
+    /// A new channel; our Hello is in its output.
+    pub fn open(id: ChannelId, peer: Arc<str>, limits: &wire::Limits) -> Session {
+        let mut output = Output::default();
+        let channel = Channel::open(&service::SERVICES, &mut output);
+        let queued_bytes = output.len() as u64;
+        Session {
+            id,
+            peer,
+            framer: Framer::new(limits.clone()),
+            channel,
+            output,
+            hello_deadline: None,
+            waits: false,
+            is_paused: false,
+            is_ready: false,
+            received_bytes: 0,
+            queued_bytes,
+            commands: 0,
+            turn: 0,
+            commands_in_turn: 0,
+            answered_bytes: None,
+        }
+    }
+
+    /// Whether further bytes of the peer can be taken in.
+    pub fn wants_input(&self) -> bool {
+        self.channel.takes_input() && !self.waits && !self.is_paused
+    }
+
+    /// Commands received in turn number `turn`.
+    pub fn commands_in(&self, turn: u64) -> usize {
+        if self.turn == turn { self.commands_in_turn } else { 0 }
+    }
+
+    fn count_command(&mut self, turn: u64) {
+        self.commands_in_turn = self.commands_in(turn) + 1;
+        self.turn = turn;
+        self.commands += 1;
+    }
+
+    /// Takes the next frame in and does what it says, up to what the core has to say about it.
+    pub fn step(&mut self, around: Surroundings<'_>, turn: u64, input: &mut &[u8]) -> Step {
+        let message = match self.framer.decode(input) {
+            Ok(Some(Frame::Message(message))) => message,
+            Ok(Some(Frame::EndOfStream)) => return Step::Ended,
+            Ok(None) => return Step::Starved,
+            Err(error) => return Step::Malformed(error),
+        };
+        let incoming = match self.channel.handle_message(message, around.limits) {
+            Ok(incoming) => incoming,
+            Err(error) => return Step::Malformed(error),
+        };
+        let unsent = self.output.len();
+        let done = match incoming {
+            Incoming::Nothing => return Step::Done,
+            Incoming::Hello => return Step::Hello,
+            Incoming::EarlyCommand { token } => {
+                MessageWriter::not_recognized(&mut self.output, &token);
+                Ok(Flow::Continue)
+            }
+            Incoming::Command { token, service, name, arguments } => {
+                match service::find(&service, &name) {
+                    None => {
+                        MessageWriter::not_recognized(&mut self.output, &token);
+                        Ok(Flow::Continue)
+                    }
+                    Some(handler) => {
+                        let token = Token::new(&token);
+                        let zero_copy = self.channel.zero_copy();
+                        let (output, time) = (&mut self.output, around.now.unix_ms);
+                        let responder = Responder::new(output, zero_copy, token.as_bytes(), time);
+                        let mut core = Submission {
+                            engine: around.engine,
+                            now: around.now.instant,
+                            channel: self.id,
+                            token: &token,
+                        };
+                        let identity = around.identity;
+                        handler(Call { arguments, responder, identity }, &mut core)
+                    }
+                }
+            }
+        };
+        self.count_command(turn);
+        self.count_queued(unsent);
+        match done {
+            Ok(flow) => {
+                self.waits |= flow == Flow::Wait;
+                Step::Done
+            }
+            Err(error) => Step::Malformed(error),
+        }
+    }
+
+    /// Does what the core asks for this channel, as far as it is a message. What the other effects mean is
+    /// the shard's business.
+    pub fn write_effect(&mut self, effect: Effect, now: Now) {
+        let unsent = self.output.len();
+        let zero_copy = self.channel.zero_copy();
+        let output = &mut self.output;
+        match effect {
+            Effect::Reply { token, reply, .. } => {
+                Responder::new(output, zero_copy, token.as_bytes(), now.unix_ms).answer(reply);
+            }
+            Effect::Created { stream_type, stream, context, .. } => {
+                let context = context.as_deref();
+                service::streams::created(output, zero_copy, &stream_type, stream, context);
+            }
+            Effect::Disposed { stream_type, stream, .. } => {
+                service::streams::disposed(output, zero_copy, &stream_type, stream);
+            }
+            Effect::Resume { .. } | Effect::Finished { .. } => {}
+        }
+        self.count_queued(unsent);
+    }
+
+    /// Notes that the peer has said its last, and gets the answers that there still are.
+    pub fn begin_answering(&mut self) {
+        self.answered_bytes = Some(self.queued_bytes);
+    }
+
+    /// Whether another turn may answer more; asked once a turn. It may where this one did, or where the
+    /// peer must take in what it has got before.
+    pub fn may_get_more(&mut self) -> bool {
+        let Some(answered_bytes) = self.answered_bytes else { return false };
+        self.answered_bytes = Some(self.queued_bytes);
+        self.is_paused || self.queued_bytes != answered_bytes
+    }
+
+    /// Ends the time of answers; false where it had ended or not begun.
+    pub fn stop_answering(&mut self) -> bool {
+        self.answered_bytes.take().is_some()
+    }
+
+    /// Writes our end of stream.
+    pub fn close(&mut self) {
+        let unsent = self.output.len();
+        self.channel.close(&mut self.output);
+        self.count_queued(unsent);
+    }
+
+    fn count_queued(&mut self, unsent_before: usize) {
+        self.queued_bytes += (self.output.len() - unsent_before) as u64;
+    }
+
+    /// A copy of the numbers.
+    pub fn report(&self) -> ChannelReport {
+        let unsent_bytes = self.output.len() as u64;
+        ChannelReport {
+            id: self.id,
+            peer: self.peer.clone(),
+            commands: self.commands,
+            received_bytes: self.received_bytes,
+            sent_bytes: self.queued_bytes - unsent_bytes,
+            unsent_bytes,
+        }
+    }
+}

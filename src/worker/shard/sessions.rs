@@ -1,0 +1,66 @@
+//! The table of a shard's channels.
+
+use slab::Slab;
+
+use crate::id::{ChannelId, WorkerId};
+use crate::worker::shard::session::Session;
+
+/// Channels by slot. A slot is used again, with another generation: an ID of a channel that is gone
+/// finds nothing.
+#[derive(Debug)]
+pub struct Sessions {
+    worker: WorkerId,
+    slots: Slab<Session>,
+    /// By slot, how many channels had it before.
+    generations: Vec<u32>,
+}
+
+impl Sessions {
+    /// An empty table.
+    pub fn new(worker: WorkerId) -> Sessions {
+        Sessions { worker, slots: Slab::new(), generations: Vec::new() }
+    }
+
+    /// Puts in what `open` makes of the new channel's ID.
+    pub fn insert(&mut self, open: impl FnOnce(ChannelId) -> Session) -> &mut Session {
+        let entry = self.slots.vacant_entry();
+        let slot = entry.key();
+        if slot == self.generations.len() {
+            self.generations.push(0);
+        }
+        let id = ChannelId {
+            worker: self.worker,
+            slot: u32::try_from(slot).expect("file descriptors run out before slots do"),
+            generation: self.generations[slot],
+        };
+        entry.insert(open(id))
+    }
+
+    /// The channel, if it is still there.
+    pub fn get(&self, id: ChannelId) -> Option<&Session> {
+        self.slots.get(id.slot as usize).filter(|session| session.id == id)
+    }
+
+    /// The channel, if it is still there.
+    pub fn get_mut(&mut self, id: ChannelId) -> Option<&mut Session> {
+        self.slots.get_mut(id.slot as usize).filter(|session| session.id == id)
+    }
+
+    /// Takes the channel out, if it is still there.
+    pub fn remove(&mut self, id: ChannelId) -> Option<Session> {
+        self.get(id)?;
+        let generation = &mut self.generations[id.slot as usize];
+        *generation = generation.wrapping_add(1);
+        self.slots.try_remove(id.slot as usize)
+    }
+
+    /// All channels.
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.slots.iter().map(|(_, session)| session)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+}
