@@ -31,8 +31,8 @@ struct Totals {
     streams: u64,
     readers: u64,
     channels_opened: u64,
-    channels_broken: u64,
-    channels_malformed: u64,
+    broken: u64,
+    malformed: u64,
     commands: u64,
     received_bytes: u64,
     sent_bytes: u64,
@@ -158,8 +158,8 @@ impl Totals {
         self.streams += shard.engine.streams.len() as u64;
         self.readers += shard.engine.readers.len() as u64;
         self.channels_opened += shard.channels_opened;
-        self.channels_broken += counters.broken;
-        self.channels_malformed += shard.malformed;
+        self.broken += counters.broken;
+        self.malformed += shard.malformed;
         self.commands += shard.commands;
         self.received_bytes += counters.received_bytes;
         self.sent_bytes += counters.sent_bytes;

@@ -61,7 +61,7 @@ impl Acceptor {
             Progress { is_ready: vec![true; self.listeners.len()], ..Progress::default() };
         let mut readiness = mio::Events::with_capacity(16);
         while self.phase.phase() == Phase::Serving {
-            let timeout = self.sleep_allowed(&progress);
+            let timeout = self.rest_allowed(&progress);
             match self.poll.poll(&mut readiness, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => readiness.clear(),
                 outcome => outcome?,
@@ -78,10 +78,10 @@ impl Acceptor {
         Ok(())
     }
 
-    fn sleep_allowed(&self, progress: &Progress) -> Option<Duration> {
+    fn rest_allowed(&self, progress: &Progress) -> Option<Duration> {
         let can_accept = progress.held.is_none() && progress.retry_at.is_none();
         let has_work = can_accept && progress.is_ready.contains(&true);
-        if has_work || !self.bell.try_sleep() {
+        if has_work || !self.bell.may_rest() {
             return Some(Duration::ZERO);
         }
         progress.retry_at.map(|retry_at| retry_at.since(self.clock.now().instant))

@@ -173,7 +173,7 @@ impl Server {
 
     /// Waits until somebody rings, or the deadline is over.
     fn sleep(&self, deadline: Option<Instant>) {
-        if self.bell.try_sleep() {
+        if self.bell.may_rest() {
             match deadline {
                 None => {
                     let _ = self.rung.recv();

@@ -286,7 +286,7 @@ fn a_paused_channel_that_breaks_is_noticed() {
     // Unread replies are none, so a reset has to be asked for.
     socket2::SockRef::from(&agent.socket).set_linger(Some(Duration::ZERO)).unwrap();
     drop(agent);
-    wait_for_stats(&server, |stats| stats["totals"]["channels_broken"] == 1);
+    wait_for_stats(&server, |stats| stats["totals"]["broken"] == 1);
     wait_for_stats(&server, |stats| stats["totals"]["channels"] == 0);
 }
 

@@ -5,16 +5,16 @@
 //!   Awake ------------> Rung <------------------------------ Asleep
 //!     ^                  |                                     ^
 //!     |  begin_turn      |                                     |
-//!     +------------------+        try_sleep                    |
+//!     +------------------+        may_rest                    |
 //!     +--------------------------------------------------------+
 //! ```
 //!
-//! The owner's loop: sleep (if [`Doorbell::try_sleep`] allows), [`Doorbell::begin_turn`], look at everything
+//! The owner's loop: sleep (if [`Doorbell::may_rest`] allows), [`Doorbell::begin_turn`], look at everything
 //! that others may have left, again. Others leave something, then [`Doorbell::ring`].
 //!
 //! No wake-up is lost: all three are read-modify-writes of one atomic, so they have one order. A ring before
 //! `begin_turn` is acquired by it, so that the look behind it sees what was left. A ring after it leaves
-//! `Rung`, and then `try_sleep` refuses. A ring after `try_sleep` finds `Asleep` and wakes. Nothing here is
+//! `Rung`, and then `may_rest` refuses. A ring after `may_rest` finds `Asleep` and wakes. Nothing here is
 //! about what is left where, so the file can be checked under a model checker by replacing its one import.
 
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -62,7 +62,7 @@ impl Doorbell {
     }
 
     /// The owner: may I sleep? Not when somebody has rung since the turn began.
-    pub fn try_sleep(&self) -> bool {
+    pub fn may_rest(&self) -> bool {
         self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
@@ -100,13 +100,13 @@ mod tests {
         bell.ring();
         bell.ring();
         assert_eq!(wakes.load(Ordering::Relaxed), 0);
-        assert!(!bell.try_sleep(), "somebody rang since the turn began");
+        assert!(!bell.may_rest(), "somebody rang since the turn began");
         bell.begin_turn();
-        assert!(bell.try_sleep());
+        assert!(bell.may_rest());
         bell.ring();
         bell.ring();
         assert_eq!(wakes.load(Ordering::Relaxed), 1);
         bell.begin_turn();
-        assert!(bell.try_sleep());
+        assert!(bell.may_rest());
     }
 }

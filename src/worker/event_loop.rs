@@ -112,7 +112,7 @@ impl Worker {
         let mut readiness = mio::Events::with_capacity(READINESS_PER_TURN);
         let mut must_go_on = false;
         while self.links.phase.phase() != Phase::Stopping {
-            let timeout = self.sleep_allowed(must_go_on);
+            let timeout = self.rest_allowed(must_go_on);
             match self.links.poll.poll(&mut readiness, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => readiness.clear(),
                 outcome => outcome?,
@@ -124,10 +124,10 @@ impl Worker {
     }
 
     /// How long the next poll may wait. Ends the accounting of the turn behind it.
-    fn sleep_allowed(&mut self, must_go_on: bool) -> Option<Duration> {
+    fn rest_allowed(&mut self, must_go_on: bool) -> Option<Duration> {
         let end = self.clock.now().instant;
         self.counters.busy += end.since(self.now.instant);
-        if must_go_on || !self.queue.is_empty() || !self.links.bell.try_sleep() {
+        if must_go_on || !self.queue.is_empty() || !self.links.bell.may_rest() {
             return Some(Duration::ZERO);
         }
         let linger = self.lingering.front().map(|(deadline, _)| *deadline);

@@ -214,15 +214,15 @@ mod tests {
         assert_eq!(outboxes[1].try_send(1), Ok(()));
         assert_eq!(outboxes[0].try_send(2), Err(Refused::Full(2)));
         inbox.release();
-        assert!(waiting.try_sleep(), "nothing was taken out yet");
+        assert!(waiting.may_rest(), "nothing was taken out yet");
         waiting.begin_turn();
         assert_eq!(inbox.try_receive(), Some(1));
         inbox.release();
-        assert!(!waiting.try_sleep());
-        assert!(other.try_sleep());
+        assert!(!waiting.may_rest());
+        assert!(other.may_rest());
         inbox.release();
         waiting.begin_turn();
-        assert!(waiting.try_sleep(), "woken once");
+        assert!(waiting.may_rest(), "woken once");
     }
 
     /// A thread of the test's network: puts `count` numbers into `outbox`, takes all that come in, and sleeps
@@ -247,7 +247,7 @@ mod tests {
             }
             outbox.ring();
             let is_done = taken.len() == count as usize && next == count;
-            if !is_done && bell.try_sleep() {
+            if !is_done && bell.may_rest() {
                 thread::park();
             }
         }
