@@ -59,7 +59,7 @@ mod tests {
         let error = anyhow::Error::from(error).context("VS1 broke off");
         assert_eq!(
             describe(&error),
-            "VS1 broke off: the broker's answer cannot be understood: Protocol format error: no"
+            "VS1 broke off: the broker's answer cannot be understood: no. Protocol format error"
         );
     }
 }

@@ -169,3 +169,67 @@ impl Copy {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::{Args, Verb};
+    use crate::client::script::{HELLO, HELLO_PLAIN, Peer, peer};
+
+    fn publish(content: &[u8], script: impl FnOnce(Peer) + Send + 'static) -> anyhow::Result<Exit> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("input");
+        std::fs::write(&file, content).unwrap();
+        let (address, thread) = peer(script);
+        let line = format!("weir pub --broker {address} --type t --linger 0 --hold");
+        let words = line.split(' ').map(Into::into).chain([file.into_os_string()]);
+        let args = Args::try_parse_from(words).unwrap();
+        let Some(Verb::Pub(args)) = args.verb else { panic!("pub is a verb") };
+        let result = run(&args);
+        thread.join().unwrap();
+        result
+    }
+
+    #[test]
+    fn the_stream_is_let_go_only_once_the_broker_has_taken_everything() {
+        let exit = publish(b"hello", |mut peer| {
+            peer.say(HELLO_PLAIN);
+            peer.hear(r#"C|1|StreamBroker|create|"t"|{"Hold":true}|$"#);
+            peer.say(r#"R|1||"VS7"|$"#);
+            peer.hear(r#"C|2|Streams|write|"VS7"|5|"aGVsbG8="|$C|3|Streams|eos|"VS7"|$"#);
+            peer.say("R|2||$R|3||$");
+            peer.hear(r#"C|4|StreamBroker|dispose|"VS7"|$"#);
+            peer.say("R|4||$");
+            peer.hear("#|$");
+            peer.say("#|$");
+        });
+        assert_eq!(exit.unwrap(), Exit::Ok);
+    }
+
+    #[test]
+    fn a_refused_write_is_a_failure_and_a_closing_broker_is_another() {
+        let error = publish(b"hello", |mut peer| {
+            peer.say(HELLO);
+            peer.hear(r#"C|1|StreamBroker|create|"t"|{"Hold":true}|$"#);
+            peer.say(r#"R|1||"VS7"|$"#);
+            peer.hear(r#"C|2|Streams|write|"VS7"|5|"#);
+            peer.say(r#"R|2|{"Code":9,"Time":1,"Format":"End of file"}|$"#);
+        });
+        let error = error.unwrap_err();
+        assert_eq!(
+            (Exit::of(&error), error.to_string().as_str()),
+            (Exit::Failed, "Streams.write: End of file")
+        );
+
+        let error = publish(b"hello", |mut peer| {
+            peer.say(HELLO);
+            peer.hear(r#"C|1|StreamBroker|create|"t"|{"Hold":true}|$"#);
+            peer.say(r#"R|1||"VS7"|$"#);
+            peer.hear(r#"C|2|Streams|write|"VS7"|5|"#);
+            peer.say(r#"R|2|{"Code":6,"Time":1,"Format":"Command canceled"}|$#|$"#);
+        });
+        assert_eq!(Exit::of(&error.unwrap_err()), Exit::Disconnected);
+    }
+}

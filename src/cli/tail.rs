@@ -26,7 +26,10 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Copies one stream, or with `--follow` one after the other.
 pub(crate) fn run(args: TailArgs) -> anyhow::Result<Exit> {
-    let output = RawOutput::open()?;
+    copy_streams(args, RawOutput::open()?)
+}
+
+fn copy_streams(args: TailArgs, output: RawOutput) -> anyhow::Result<Exit> {
     let progress = Progress::new(None, output.is_file());
     let connection = Connection::connect(&args.broker.broker)?;
     let follow = args.follow;
@@ -159,5 +162,112 @@ impl Tail {
             self.lost.bytes, self.lost.gaps
         ));
         Exit::DataLost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::Arc;
+
+    use clap::Parser;
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::cli::args::{Args, Verb};
+    use crate::client::script::{HELLO, Peer, peer};
+
+    /// Output that can be looked at.
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Runs `weir tail` against a peer that plays `script`: its exit code and its output.
+    fn tail(flags: &str, script: impl FnOnce(Peer) + Send + 'static) -> (Exit, String) {
+        let (address, thread) = peer(script);
+        let line = format!("weir tail --broker {address} {flags}");
+        let args = Args::try_parse_from(line.split_whitespace()).unwrap();
+        let Some(Verb::Tail(args)) = args.verb else { panic!("tail is a verb") };
+        let output = Shared::default();
+        let result = copy_streams(args, RawOutput::to(output.clone()));
+        thread.join().unwrap();
+        let exit = result.unwrap_or_else(|error| Exit::of(&error));
+        let bytes = output.0.lock().clone();
+        (exit, String::from_utf8(bytes).unwrap())
+    }
+
+    /// The reads that a tail has on their way at first; their tokens start at `first`.
+    fn reads(stream: &str, first: usize) -> String {
+        let tokens = first..first + READS;
+        tokens.map(|token| format!(r#"C|{token}|Streams|read|"{stream}"|65536|$"#)).collect()
+    }
+
+    /// Ended reads, for the tokens from `first` up to and without `end`.
+    fn ended(first: usize, end: usize) -> String {
+        (first..end).map(|token| format!("R|{token}|null||0|true|$")).collect()
+    }
+
+    #[test]
+    fn lost_bytes_are_counted_and_told_by_the_exit_code() {
+        let (exit, text) = tail("--id VS1 --from 10", |mut peer| {
+            peer.say(HELLO);
+            peer.hear(r#"C|1|StreamBroker|attach|"VS1"|{"From":10}|$"#);
+            peer.say(r#"R|1||{"Position":10,"Lost":0}|$"#);
+            peer.hear(&reads("VS1", 2));
+            peer.say("R|2|(3)abc||0|false|$R|3|(3)xyz||1000|true|$");
+            peer.say(&ended(4, 10));
+            peer.hear(r#"C|10|Streams|read|"VS1"|65536|$"#);
+            peer.say(&ended(10, 11));
+            peer.hear("#|$");
+            peer.say("#|$");
+        });
+        assert_eq!((exit, text.as_str()), (Exit::DataLost, "abcxyz"));
+    }
+
+    #[test]
+    fn a_stream_that_is_gone_since_the_list_makes_the_tail_look_again_and_then_wait() {
+        let (exit, text) = tail("--type t", |mut peer| {
+            peer.say(HELLO);
+            peer.hear(r#"C|1|StreamBroker|list|"t"|$"#);
+            peer.say(r#"R|1||[{"ID":"VS1","Type":"t","Direction":"out"}]|$"#);
+            peer.hear(r#"C|2|StreamBroker|attach|"VS1"|{"From":"oldest"}|$"#);
+            peer.say(r#"R|2|{"Code":16,"Time":1,"Format":"Invalid context"}|$"#);
+            peer.hear(r#"C|3|StreamBroker|list|"t"|$"#);
+            peer.say("R|3||[]|$");
+            peer.hear(r#"C|4|Streams|subscribe|"t"|$"#);
+            peer.say("R|4||$");
+            // Two at once: the first is read from its first byte, the other is left alone at once.
+            peer.say(r#"E|Streams|created|"t"|"VS2"|null|$E|Streams|created|"t"|"VS3"|null|$"#);
+            peer.hear(r#"C|5|Streams|unsubscribe|"t"|$"#);
+            peer.hear(&reads("VS2", 6));
+            peer.hear(r#"C|14|Streams|disconnect|"VS3"|$"#);
+            peer.say(r#"R|5||$E|Streams|disposed|"t"|"VS3"|$R|14||$R|6|(2)hi||0|true|$"#);
+            peer.say(&ended(7, 14));
+            peer.hear("#|$");
+        });
+        assert_eq!((exit, text.as_str()), (Exit::Ok, "hi"));
+    }
+
+    #[test]
+    fn what_came_before_the_broker_went_is_written() {
+        let (exit, text) = tail("--id VS1 --stall-timeout never", |mut peer| {
+            peer.say(HELLO);
+            peer.hear(r#"C|1|StreamBroker|attach|"VS1"|{"From":"oldest","StallTimeout":null}|$"#);
+            peer.say(r#"R|1||{"Position":0,"Lost":0}|$"#);
+            peer.hear(&reads("VS1", 2));
+            peer.say(r#"R|2|(3)abc||0|false|$"#);
+            peer.say(r#"R|3|null|{"Code":6,"Time":1,"Format":"Command canceled"}|0|true|$#|$"#);
+        });
+        assert_eq!((exit, text.as_str()), (Exit::Disconnected, "abc"));
     }
 }

@@ -13,6 +13,8 @@ mod link;
 mod options;
 mod receiver;
 mod reply;
+#[cfg(test)]
+pub(crate) mod script;
 mod sender;
 #[cfg(test)]
 mod tests;

@@ -187,6 +187,9 @@ impl Front {
                 continue;
             }
             loop {
+                if readers.get(key).reads.is_empty() {
+                    break;
+                }
                 if !channel.may_be_served(self.turn, self.limits.served_bytes_per_turn) {
                     deferred.push(key);
                     break;

@@ -141,6 +141,9 @@ impl Engine {
         source.pump = Some(Pump::new(output));
         let mut sink = make(output, Direction::Out, output_bytes);
         sink.pumped_from = Some(input);
+        // What is written right before a client connects to the output is there for it; a writer that
+        // nobody reads is not kept waiting all the same (`pump`).
+        sink.is_held = true;
         self.introduce(now, source, None);
         self.introduce(now, sink, None);
         Ok((input, output))

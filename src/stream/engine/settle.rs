@@ -102,6 +102,12 @@ impl Engine {
         };
         let mut output = streams.remove(&pump.output);
         let Some(input) = streams.get_mut(&id) else { return };
+        if let Some(output) = &mut output
+            && !input.parked.is_empty()
+        {
+            // The pair is full and has had no reader: as in the reference, its bytes are dropped.
+            output.is_held = false;
+        }
         let before = pump.cursor;
         let space = match &mut output {
             Some(output) if !output.is_ended => output.space(),
