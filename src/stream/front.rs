@@ -206,8 +206,6 @@ impl Front {
             }
             let reader = readers.get(key);
             if is_disposed && reader.has_read_end && reader.reads.is_empty() {
-                // Its last reply may have been the one that used its turn up.
-                deferred.retain(|waiting| *waiting != key);
                 readers.detach(key);
                 self.finish_attachment(id, meta.id);
             }
