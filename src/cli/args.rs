@@ -13,8 +13,8 @@ const EXAMPLES: &str = "\
 Examples:
   weir                                  start the broker on 127.0.0.1:1534
   dmesg -w | weir pub --type kernel     write standard input into a new stream
-  weir tail --type kernel               read it, from the oldest byte kept, as many times as you like
-  weir tail --follow > console.log      record the newest stream, then the ones that come after it
+  weir tail --type kernel               read it, as often and as late as you like
+  weir tail --follow > console.log      record the newest stream, then those that come after it
 ";
 
 static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -139,7 +139,7 @@ pub struct PubArgs {
     /// Keep everything until the first reader comes; a full buffer then stops this program
     #[arg(long)]
     pub hold: bool,
-    /// How long the stream stays readable after its end
+    /// How long the stream stays readable after its end, read or not
     #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "10s")]
     pub linger: u64,
 }

@@ -157,9 +157,11 @@ impl Tail {
         if self.lost == Lost::default() {
             return Exit::Ok;
         }
+        let Lost { bytes, gaps } = self.lost;
+        let places = if gaps == 1 { "gap" } else { "gaps" };
         self.progress.say(&format!(
-            "weir: {} bytes lost in all, in {} places; a longer --stall-timeout makes the stream wait",
-            self.lost.bytes, self.lost.gaps
+            "weir: {bytes} bytes lost in {gaps} {places}; \
+             a longer --stall-timeout makes the stream wait for this reader"
         ));
         Exit::DataLost
     }

@@ -265,6 +265,41 @@ fn a_disposed_stream_is_drained_and_then_told_disposed_once() {
 }
 
 #[test]
+fn a_reader_may_move_in_a_disposed_stream_that_it_drains() {
+    both(|mut pair| {
+        let mut properties = small(StallTimeout::default());
+        properties.history_bytes = 10;
+        let stream = pair.create(properties);
+        pair.connect(stream);
+        pair.write(stream, "0123456789");
+        pair.run(pair.agent, Command::Dispose(stream));
+        let at = AttachOptions { from: From::Offset(Offset(7)), stall_timeout: None };
+        assert_eq!(pair.attach(stream, at), (7, 0));
+        assert_eq!(pair.read(stream), ("789".into(), 0, true));
+    });
+}
+
+#[test]
+fn a_stop_of_the_broker_is_no_end_of_stream() {
+    both(|mut pair| {
+        let stream = pair.create(small(StallTimeout::default()));
+        pair.connect(stream);
+        assert!(pair.run(pair.host, Command::Read { stream, size: 1 }).is_empty());
+        for engine in &mut pair.cluster.engines {
+            engine.drain();
+        }
+        pair.cluster.close(pair.agent);
+        pair.cluster.rest();
+        pair.cluster.finish(pair.host);
+        pair.cluster.rest();
+        let told = pair.cluster.told(pair.host);
+        let [Told::Reply(_, Reply::Read { error: Some(Refusal::Cancelled), .. })] = told[..] else {
+            panic!("{told:?}")
+        };
+    });
+}
+
+#[test]
 fn a_lingering_stream_is_readable_for_late_hosts_until_its_time() {
     both(|mut pair| {
         let mut properties = small(StallTimeout::default());

@@ -76,7 +76,7 @@ impl Find {
             self.subscribe()?;
         }
         while let Some(id) = self.next.pop_front() {
-            if let Some(found) = self.from_first_byte(&id)? {
+            if let Some(found) = self.begin_at_first_byte(&id)? {
                 return Ok(Some(found));
             }
         }
@@ -127,7 +127,7 @@ impl Find {
             if self.args.stall_timeout.is_none() {
                 return Ok(Found { id, position: 0, lost: 0 });
             }
-            match self.from_first_byte(&id)? {
+            match self.begin_at_first_byte(&id)? {
                 Some(found) => return Ok(found),
                 None => self.subscribe()?,
             }
@@ -191,7 +191,7 @@ impl Find {
     }
 
     /// Makes the most of a stream that this channel is connected to since its creation.
-    fn from_first_byte(&mut self, id: &str) -> Result<Option<Found>, ClientError> {
+    fn begin_at_first_byte(&mut self, id: &str) -> Result<Option<Found>, ClientError> {
         match self.attach(id, Position::Offset(0)) {
             // Disposed already, so that nobody else can attach. Those who are connected still can read.
             Err(ClientError::Call(error)) if error.code == CallError::INVALID_CONTEXT => {

@@ -87,8 +87,12 @@ impl Engine {
         moves: bool,
     ) -> Result<(Offset, u64), Refusal> {
         let Engine { front, streams, .. } = self;
+        let attachments = front.channels.get(channel).map(|state| &state.attachments);
+        let is_reader = attachments
+            .and_then(|attachments| attachments.get(&id))
+            .is_some_and(|attachment| attachment.reader.is_some());
         let stream = match streams.get_mut(&id) {
-            Some(stream) if stream.accepts_readers(now) => stream,
+            Some(stream) if is_reader || stream.accepts_readers(now) => stream,
             _ => return Err(Refusal::UnknownContext(format!("no stream {id}"))),
         };
         let (position, lost) = stream.resolve(options.from)?;
@@ -182,7 +186,7 @@ impl Engine {
         from: From,
     ) -> Result<Grant, Refusal> {
         let stream = match self.streams.get_mut(&id) {
-            Some(stream) if stream.accepts_readers(now) => stream,
+            Some(stream) if stream.accepts_readers(now) || stream.has_readers_on(to) => stream,
             _ => return Err(Refusal::UnknownContext(format!("no stream {id}"))),
         };
         let is_owner = channel.is_some_and(|channel| stream.is_owner(channel));
@@ -304,6 +308,11 @@ impl Stream {
     /// Whether a late host may still attach.
     pub(super) fn accepts_readers(&self, now: Instant) -> bool {
         !self.is_disposed || self.linger_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether a worker has readers that drain what is left; one of them may ask to be moved.
+    fn has_readers_on(&self, worker: WorkerId) -> bool {
+        self.views.iter().any(|view| view.worker == worker && view.readers > 0)
     }
 
     /// Takes back an end that the channel has asked for and that has not taken effect.

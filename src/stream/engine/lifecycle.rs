@@ -327,6 +327,9 @@ impl Engine {
             return;
         }
         stream.owner = None;
+        if self.is_draining {
+            return;
+        }
         let keeps = stream.key.is_some() && !stream.meta.keep_for.is_zero();
         if keeps && !asked_for_end && !stream.refuses_writes() {
             stream.keep_until = Some(now.plus(stream.meta.keep_for));
