@@ -6,9 +6,15 @@ use crate::differs::read_exactly;
 use crate::support::peer::quoted;
 use crate::support::{PATIENCE, Pattern, TestServer, wait_until};
 
+/// A broker in which a reader has nothing but the stream's own buffer: one on another worker may still
+/// have bytes that the stream has let go, and then loses less.
+fn one_worker() -> TestServer {
+    TestServer::start_with(&["--workers", "1"])
+}
+
 #[test]
 fn reader_that_never_stalls_the_stream_is_told_what_it_lost() {
-    let server = TestServer::start();
+    let server = one_worker();
     let (mut writer, mut silent) = (server.peer(), server.peer());
     let pattern = Pattern::new(1);
     let stream = writer.create("T", json!({"BufferSize": 1000, "History": 0, "StallTimeout": 0}));
@@ -35,7 +41,7 @@ fn reader_that_never_stalls_the_stream_is_told_what_it_lost() {
 
 #[test]
 fn stalled_reader_holds_the_stream_no_longer_than_allowed() {
-    let server = TestServer::start();
+    let server = one_worker();
     let (mut writer, mut active, mut silent) = (server.peer(), server.peer(), server.peer());
     let pattern = Pattern::new(2);
     let stream = writer.create("T", json!({"BufferSize": 1000, "History": 0, "StallTimeout": 300}));
@@ -141,7 +147,7 @@ fn attach_behind_what_is_gone_tells_the_loss_once() {
 
 #[test]
 fn accounts_in_stats_are_those_of_the_replies() {
-    let server = TestServer::start();
+    let server = one_worker();
     let (mut writer, mut reader) = (server.peer(), server.peer());
     let stream = writer.create("T", json!({"BufferSize": 1000, "StallTimeout": 0}));
     assert_eq!(reader.attach(&stream, json!({})).0, 0);
