@@ -92,7 +92,7 @@ fn list_describes_streams_by_type() {
         let objects = objects.as_array().expect("an array").clone();
         objects.iter().map(|object| unquoted(object["ID"].to_string().as_bytes())).collect()
     };
-    assert_eq!(listed(&mut peer, b"\"A\""), [first.clone()]);
+    assert_eq!(listed(&mut peer, b"\"A\""), [&*first]);
     for all in [&b"\"*\""[..], b"null"] {
         let mut ids = listed(&mut peer, all);
         ids.sort();
