@@ -41,8 +41,6 @@ pub struct RawPeer {
     inbox: VecDeque<Message>,
     next_token: u64,
     is_closed: bool,
-    /// What `in_one_segment` gathers.
-    gathered: Option<Vec<u8>>,
     /// Whether this peer told the broker that it decodes BIN blocks and `(N)`.
     pub zero_copy: bool,
 }
@@ -58,7 +56,6 @@ impl RawPeer {
             inbox: VecDeque::new(),
             next_token: 1,
             is_closed: false,
-            gathered: None,
             zero_copy: false,
         }
     }
@@ -95,20 +92,7 @@ impl RawPeer {
 
     /// Sends bytes as they are; fails where the broker has closed.
     pub fn try_send_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        if let Some(gathered) = &mut self.gathered {
-            gathered.extend_from_slice(bytes);
-            return Ok(());
-        }
         self.socket.write_all(bytes)
-    }
-
-    /// Sends all that `send` sends at once, so that the broker gets it in one piece.
-    pub fn in_one_segment<T>(&mut self, send: impl FnOnce(&mut RawPeer) -> T) -> T {
-        self.gathered = Some(Vec::new());
-        let sent = send(self);
-        let gathered = self.gathered.take().expect("it gathers until here");
-        self.send_raw(&gathered);
-        sent
     }
 
     /// Sends a message of these fields, each with its NUL.
