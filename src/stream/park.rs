@@ -60,7 +60,11 @@ impl ParkedWrites {
         let queue = self.queues.get_mut(&channel)?;
         let write = queue.front_mut()?;
         let len = space.min(write.rest.len() as u64);
-        let piece = write.rest.copy_to_bytes(len as usize);
+        let mut piece = write.rest.copy_to_bytes(len as usize);
+        if len < write.size / 4 {
+            // It must not keep the memory of the whole write when the rest has gone.
+            piece = Bytes::copy_from_slice(&piece);
+        }
         self.bytes -= len;
         if !write.rest.is_empty() {
             return Some((piece, None));

@@ -1,6 +1,7 @@
 //! A worker without its thread and sockets.
 
 mod limits;
+mod memory;
 mod report;
 mod session;
 mod sessions;
@@ -21,6 +22,7 @@ pub use crate::service::Identity;
 pub use limits::Limits;
 pub use report::{ChannelReport, ShardReport};
 
+use memory::Memory;
 use session::{Session, Step, Surroundings};
 use sessions::Sessions;
 
@@ -47,6 +49,7 @@ pub struct Shard {
     exhausted: Vec<ChannelId>,
     /// Channels whose end is under way, and which get what answers there are first.
     answering: Vec<ChannelId>,
+    memory: Memory,
     /// Counts `settle`.
     turn: u64,
     /// The latest time told, for the calls that are told none.
@@ -73,6 +76,7 @@ impl Shard {
             closed: VecDeque::new(),
             exhausted: Vec::new(),
             answering: Vec::new(),
+            memory: Memory::default(),
             turn: 0,
             now: Now::default(),
             is_draining: false,
@@ -133,6 +137,8 @@ impl Shard {
                 self.exhausted.push(channel);
                 return;
             }
+            // The core counts what this message leaves behind; it is not to count twice.
+            self.memory.release_message(&mut self.engine, session);
             let around = Surroundings {
                 engine: &mut self.engine,
                 identity: &self.identity,
@@ -142,7 +148,10 @@ impl Shard {
             let step = session.step(around, self.turn, input);
             self.commands += (session.commands_in(self.turn) - commands_before) as u64;
             match step {
-                Step::Starved => return,
+                Step::Starved => {
+                    self.look_after_input(now, channel);
+                    return;
+                }
                 Step::Done => {}
                 Step::Hello => self.forget_hello_deadline(channel),
                 Step::Ended => self.end(channel, None),
@@ -166,6 +175,7 @@ impl Shard {
         if let Some(session) = self.sessions.get_mut(channel) {
             session.framer.filled(count);
             session.received_bytes += count as u64;
+            self.look_after_input(now, channel);
         }
     }
 
@@ -180,6 +190,7 @@ impl Shard {
         self.now = now;
         self.forget_hello_deadline(channel);
         if let Some(session) = self.sessions.remove(channel) {
+            self.memory.forget(&mut self.engine, &session);
             if !session.channel.is_closed() {
                 self.engine.close(now.instant, channel);
             }
@@ -205,7 +216,14 @@ impl Shard {
     pub fn sent(&mut self, now: Now, channel: ChannelId) {
         self.now = now;
         let Some(session) = self.sessions.get_mut(channel) else { return };
-        if session.is_paused && session.output.len() <= self.limits.unsent_bytes_resume {
+        self.memory.count(&mut self.engine, session);
+        let resume = match self.engine.is_memory_spent() {
+            true => {
+                self.limits.unsent_bytes_resume.min(self.limits.stream.short_bytes as usize / 4)
+            }
+            false => self.limits.unsent_bytes_resume,
+        };
+        if session.is_paused && session.output.len() <= resume {
             session.is_paused = false;
             self.engine.resume_reads(channel);
             self.take_effects(now);
@@ -219,6 +237,7 @@ impl Shard {
         self.engine.settle(now.instant);
         self.take_effects(now);
         self.go_on_ending(now);
+        self.feed_starved();
         self.turn += 1;
         for channel in std::mem::take(&mut self.exhausted) {
             self.mark_ready(channel);
@@ -243,6 +262,7 @@ impl Shard {
     pub fn poll_closed(&mut self) -> Option<(ChannelId, Output)> {
         while let Some(channel) = self.closed.pop_front() {
             if let Some(session) = self.sessions.remove(channel) {
+                self.memory.forget(&mut self.engine, &session);
                 return Some((channel, session.output));
             }
         }
@@ -413,15 +433,20 @@ impl Shard {
     /// Tells the driver of new output, and pauses a channel that has too much of it.
     fn look_after_output(&mut self, channel: ChannelId) {
         let Some(session) = self.sessions.get_mut(channel) else { return };
+        self.memory.count(&mut self.engine, session);
         let unsent_bytes = session.output.len();
         if unsent_bytes == 0 {
             return;
         }
+        let most = match self.engine.is_memory_spent() {
+            true => self.limits.unsent_bytes_pause.min(self.limits.stream.short_bytes as usize),
+            false => self.limits.unsent_bytes_pause,
+        };
         if !session.is_ready {
             session.is_ready = true;
             self.ready.push_back(channel);
         }
-        if !session.is_paused && unsent_bytes > self.limits.unsent_bytes_pause {
+        if !session.is_paused && unsent_bytes > most {
             session.is_paused = true;
             self.engine.pause_reads(channel);
         }

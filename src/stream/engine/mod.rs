@@ -18,6 +18,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::id::{ChannelId, StreamId, Token, WorkerId};
+use crate::stream::budget::Budget;
 use crate::stream::channels::{Channel, Channels};
 use crate::stream::front::Front;
 use crate::stream::home::Stream;
@@ -60,6 +61,7 @@ impl Engine {
     /// An engine for worker `me` of `workers`.
     pub fn new(me: WorkerId, workers: u16, limits: Limits) -> Engine {
         assert!(me.0 < workers, "worker {me} of {workers}");
+        let budget = Budget::new(limits.memory_bytes_max);
         let front = Front {
             me,
             workers,
@@ -67,6 +69,7 @@ impl Engine {
             channels: Channels::default(),
             effects: VecDeque::new(),
             outboxes: (0..workers).map(|_| Outbox::default()).collect(),
+            budget,
             dirty: VecDeque::new(),
             timers: BTreeSet::new(),
             finish_now: Vec::new(),
@@ -154,6 +157,27 @@ impl Engine {
         }
     }
 
+    /// Says what the driver holds for this engine's channels: bytes that wait to be sent, and those of
+    /// messages under way. They count against `Limits::memory_bytes_max`.
+    pub fn set_outside_bytes(&mut self, unsent: u64, receiving: u64) {
+        self.front.budget.set_outside(unsent, receiving);
+    }
+
+    /// Whether the memory is spent: only what is set aside may still be filled.
+    pub fn is_memory_spent(&self) -> bool {
+        self.front.budget.is_spent()
+    }
+
+    /// Whether it is spent even without the messages that are being received.
+    pub fn is_memory_spent_but_receiving(&self) -> bool {
+        self.front.budget.is_spent_but_receiving()
+    }
+
+    /// Whether the channel reads a stream, so that what it has yet to send may make memory free.
+    pub fn has_readers(&self, channel: ChannelId) -> bool {
+        self.front.channels.get(channel).is_some_and(|state| state.readers > 0)
+    }
+
     /// The next effect, in order.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.front.effects.pop_front()
@@ -161,7 +185,7 @@ impl Engine {
 
     /// When `handle_timeout` must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        if !self.front.dirty.is_empty() {
+        if !self.front.dirty.is_empty() || self.front.budget.can_feed() {
             return Some(Instant::default());
         }
         self.front.timers.first().map(|(at, _)| *at)
@@ -172,6 +196,7 @@ impl Engine {
         let mut report = EngineReport {
             streams: self.streams.values().map(Stream::report).collect(),
             readers: Vec::new(),
+            held_bytes: self.front.budget.held(),
             accepted_bytes: self.past.accepted_bytes,
             delivered_bytes: self.past.delivered_bytes,
             lost_bytes: self.past.lost_bytes,

@@ -31,6 +31,10 @@ pub struct Session {
     pub is_paused: bool,
     /// Whether it stands in the shard's queue of ready channels.
     pub is_ready: bool,
+    /// Whether it waits for memory with a long message under way.
+    pub is_starved: bool,
+    /// What it counts against the memory: bytes of a message under way, and bytes unsent.
+    pub counted: Counted,
     /// Bytes received.
     pub received_bytes: u64,
     /// Bytes ever put into `output`.
@@ -42,6 +46,15 @@ pub struct Session {
     commands_in_turn: usize,
     /// While the peer's end waits for the answers that there still are: `queued_bytes` when last looked at.
     answered_bytes: Option<u64>,
+}
+
+/// Bytes held for one channel outside of the core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Of a message under way.
+    pub receiving: u64,
+    /// That wait to be sent.
+    pub unsent: u64,
 }
 
 /// What became of one frame.
@@ -102,6 +115,8 @@ impl Session {
             waits: false,
             is_paused: false,
             is_ready: false,
+            is_starved: false,
+            counted: Counted::default(),
             received_bytes: 0,
             queued_bytes,
             commands: 0,
@@ -113,7 +128,12 @@ impl Session {
 
     /// Whether further bytes of the peer can be taken in.
     pub fn wants_input(&self) -> bool {
-        self.channel.takes_input() && !self.waits && !self.is_paused
+        self.channel.takes_input() && !self.waits && !self.is_paused && !self.is_starved
+    }
+
+    /// What it holds now.
+    pub fn count(&self) -> Counted {
+        Counted { receiving: self.framer.buffered_bytes() as u64, unsent: self.output.len() as u64 }
     }
 
     /// Commands received in turn number `turn`.
