@@ -77,6 +77,13 @@ pub struct ServeArgs {
     /// Worker threads [default: one for each core]
     #[arg(long, value_name = "N", env = "WEIR_WORKERS")]
     pub workers: Option<u16>,
+    /// Most memory that streams and channels hold in total, such as 512MiB [default: a quarter of
+    /// the machine's, at most 4GiB]
+    ///
+    /// Each worker has an even share. Over it a stream's buffer does not grow, so that its writes
+    /// wait for its readers; a new stream is refused.
+    #[arg(long, value_name = "SIZE", env = "WEIR_MEMORY_LIMIT", value_parser = size)]
+    pub memory_limit: Option<u64>,
     /// Configuration file [default: ~/.config/weir/weir.toml, else /etc/weir/weir.toml]
     #[arg(long, value_name = "FILE", env = "WEIR_CONFIG")]
     pub config: Option<PathBuf>,

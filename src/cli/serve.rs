@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::args::ServeArgs;
 use crate::cli::{Exit, logging};
-use crate::config::{self, Overrides};
+use crate::config::{self, LimitOverrides, Overrides};
 use crate::server::{Addresses, Ended, Server};
 
 /// Runs the broker until a signal ends it.
@@ -40,6 +40,7 @@ fn overrides(args: &ServeArgs) -> Overrides {
         listen: (!args.listen.is_empty()).then(|| args.listen.clone()),
         http: args.http.clone(),
         workers: args.workers,
+        limits: LimitOverrides { memory: args.memory_limit, ..LimitOverrides::default() },
         ..Overrides::default()
     }
 }

@@ -36,6 +36,8 @@ pub struct LimitOverrides {
     pub unsent: Option<u64>,
     /// Parked bytes of a channel above which writes are refused (`parked`).
     pub parked: Option<u64>,
+    /// Bytes that streams and channels may hold in total (`memory`, `--memory-limit`).
+    pub memory: Option<u64>,
     /// Time for a peer's Hello (`hello_timeout`).
     pub hello_timeout: Option<Duration>,
     /// Time for a peer to close after our end (`linger_timeout`).
@@ -67,6 +69,7 @@ impl LimitOverrides {
             message_size: self.message_size.or(behind.message_size),
             unsent: self.unsent.or(behind.unsent),
             parked: self.parked.or(behind.parked),
+            memory: self.memory.or(behind.memory),
             hello_timeout: self.hello_timeout.or(behind.hello_timeout),
             linger_timeout: self.linger_timeout.or(behind.linger_timeout),
             drain_timeout: self.drain_timeout.or(behind.drain_timeout),

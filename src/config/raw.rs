@@ -19,6 +19,7 @@ const LIMIT_KEYS: &[&str] = &[
     "message_size",
     "unsent",
     "parked",
+    "memory",
     "hello_timeout",
     "linger_timeout",
     "drain_timeout",
@@ -65,6 +66,7 @@ fn limits(entry: &Entry<'_>) -> Result<LimitOverrides, Error> {
             "message_size" => limits.message_size = Some(entry.size()?),
             "unsent" => limits.unsent = Some(entry.size()?),
             "parked" => limits.parked = Some(entry.size()?),
+            "memory" => limits.memory = Some(entry.size()?),
             "hello_timeout" => limits.hello_timeout = Some(entry.duration()?),
             "linger_timeout" => limits.linger_timeout = Some(entry.duration()?),
             "drain_timeout" => limits.drain_timeout = Some(entry.duration()?),
@@ -194,6 +196,7 @@ mod tests {
             message_size = 1048576
             unsent = "64KiB"
             parked = "2MiB"
+            memory = "1GiB"
             hello_timeout = "3s"
             linger_timeout = "500ms"
             drain_timeout = "1m"
@@ -217,6 +220,7 @@ mod tests {
                     message_size: Some(1 << 20),
                     unsent: Some(64 << 10),
                     parked: Some(2 << 20),
+                    memory: Some(1 << 30),
                     hello_timeout: Some(Duration::from_secs(3)),
                     linger_timeout: Some(Duration::from_millis(500)),
                     drain_timeout: Some(Duration::from_secs(60)),
@@ -235,7 +239,7 @@ mod tests {
         assert_eq!(
             complaint("[limits]\n  # a comment\n  unsnet = 3\n"),
             "weir.toml:3:3: `limits.unsnet`: unknown key; known here are channels_max, streams_max, \
-             buffer_size_max, message_size, unsent, parked, hello_timeout, linger_timeout, drain_timeout"
+             buffer_size_max, message_size, unsent, parked, memory, hello_timeout, linger_timeout, drain_timeout"
         );
     }
 

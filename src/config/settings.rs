@@ -22,6 +22,9 @@ pub struct Settings {
     pub name: String,
     /// Bounds of one worker.
     pub limits: worker::Limits,
+    /// Bytes that streams and channels may hold on all workers; each gets an even share, which is in
+    /// `limits` too.
+    pub memory_bytes_max: u64,
     /// Open connections on all workers; more are closed as they come.
     pub channels_max: usize,
     /// How long all channels may take to close at shutdown.
@@ -31,6 +34,11 @@ pub struct Settings {
 impl Settings {
     /// More workers than any machine has cores for; bounds the tables.
     pub const WORKERS_MAX: u16 = 1024;
+    /// Most that `memory_bytes_max` is by default: as much as 4096 full buffers of the default size. Who
+    /// wants a broker to take more of a big machine says so.
+    pub const MEMORY_BYTES_MAX: u64 = 4 << 30;
+    /// Least of `memory_bytes_max` for each worker: a few buffers of the default size.
+    pub const MEMORY_BYTES_MIN: u64 = 4 << 20;
     /// Default of `channels_max`: ten thousand quiet hosts and room beside.
     pub const CHANNELS_MAX: usize = 16_384;
     /// Default of `drain_timeout`: shorter than the ten seconds that container runtimes wait before they kill.
@@ -58,15 +66,20 @@ impl Settings {
         set(&mut limits.hello_timeout, given.hello_timeout);
         set(&mut limits.linger_timeout, given.linger_timeout);
 
+        let workers = overrides.workers.unwrap_or_else(default_workers);
+        let memory_bytes_max = given.memory.unwrap_or_else(|| default_memory(workers));
+        limits.stream.memory_bytes_max = memory_bytes_max / u64::from(workers.max(1));
+
         let settings = Settings {
             listen: overrides.listen.unwrap_or_else(|| vec![Address::loopback(Address::TCF_PORT)]),
             http: overrides
                 .http
                 .unwrap_or_else(|| HttpAddress::At(Address::loopback(Address::HTTP_PORT))),
-            workers: overrides.workers.unwrap_or_else(default_workers),
+            workers,
             pin: overrides.pin.unwrap_or(true),
             name: overrides.name.unwrap_or_else(|| "Weir".to_owned()),
             limits,
+            memory_bytes_max,
             channels_max: given.channels_max.unwrap_or(Settings::CHANNELS_MAX),
             drain_timeout: given.drain_timeout.unwrap_or(Settings::DRAIN_TIMEOUT),
         };
@@ -86,7 +99,9 @@ impl Settings {
             let (asked, most) = (self.workers, Settings::WORKERS_MAX);
             return refuse("workers", format!("{asked} is out of range: give 1 to {most}"));
         }
-        let least: [(&'static str, u64, u64); 6] = [
+        let memory_min = Settings::MEMORY_BYTES_MIN * u64::from(self.workers);
+        let least: [(&'static str, u64, u64); 7] = [
+            ("limits.memory", self.memory_bytes_max, memory_min),
             ("limits.channels_max", self.channels_max as u64, 1),
             ("limits.streams_max", self.limits.stream.streams_max as u64, 1),
             ("limits.buffer_size_max", self.limits.stream.buffer_bytes_max, 4 << 10),
@@ -127,6 +142,7 @@ impl Settings {
             format!("message_size = \"{}\"", show_size(limits.wire.message_bytes_max as u64)),
             format!("unsent = \"{}\"", show_size(limits.unsent_bytes_pause as u64)),
             format!("parked = \"{}\"", show_size(limits.stream.parked_bytes_max)),
+            format!("memory = \"{}\"", show_size(self.memory_bytes_max)),
             format!("hello_timeout = \"{}\"", show_duration(limits.hello_timeout)),
             format!("linger_timeout = \"{}\"", show_duration(limits.linger_timeout)),
             format!("drain_timeout = \"{}\"", show_duration(self.drain_timeout)),
@@ -152,6 +168,25 @@ fn set<T>(value: &mut T, given: Option<T>) {
 
 fn saturated(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// A quarter of the machine, so that the broker is a good neighbour of what it serves, and the kernel has
+/// room for the sockets' own buffers; at most [`Settings::MEMORY_BYTES_MAX`].
+fn default_memory(workers: u16) -> u64 {
+    let most = Settings::MEMORY_BYTES_MAX;
+    let quarter = machine_memory().map_or(most, |bytes| bytes / 4);
+    quarter.min(most).max(Settings::MEMORY_BYTES_MIN * u64::from(workers))
+}
+
+/// Bytes of memory that this process may use, as far as the system tells: the machine's, or those of its
+/// container.
+fn machine_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let machine = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024);
+    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max");
+    let container = container.ok().and_then(|text| text.trim().parse::<u64>().ok());
+    Some(container.map_or(machine, |container| container.min(machine)))
 }
 
 fn default_workers() -> u16 {
@@ -203,6 +238,15 @@ mod tests {
             refused(Overrides { listen: Some(Vec::new()), ..Overrides::default() }),
             "`listen`: give at least one address, such as 127.0.0.1:1534"
         );
+        let memory = |bytes| Overrides {
+            workers: Some(2),
+            limits: LimitOverrides { memory: Some(bytes), ..LimitOverrides::default() },
+            ..Overrides::default()
+        };
+        let least = 2 * Settings::MEMORY_BYTES_MIN;
+        assert_eq!(refused(memory(least - 1)), "`limits.memory`: too small: give at least 8MiB");
+        let settings = Settings::new(memory(least)).unwrap();
+        assert_eq!(settings.limits.stream.memory_bytes_max, least / 2);
         let limits = LimitOverrides { unsent: Some(16_383), ..LimitOverrides::default() };
         assert_eq!(
             refused(Overrides { limits, ..Overrides::default() }),

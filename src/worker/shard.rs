@@ -289,7 +289,7 @@ impl Shard {
     /// When `handle_timeout` must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let sessions = self.answering.iter().filter_map(|channel| self.sessions.get(*channel));
-        if sessions.into_iter().any(|session| !session.is_paused) {
+        if sessions.into_iter().any(|session| !session.is_paused) || self.can_feed() {
             // Its end needs another turn, and nothing else may come that would cause one.
             return Some(Instant::default());
         }

@@ -81,7 +81,7 @@ impl Shard {
 
     /// Lets one channel go on beyond the limit, if none may and only messages under way are in its way.
     fn favour(&mut self, channel: ChannelId) -> bool {
-        let may = self.memory.favoured.is_none() && !self.engine.is_memory_spent_but_receiving();
+        let may = self.may_favour();
         if may {
             self.memory.favoured = Some(channel);
         }
@@ -97,16 +97,29 @@ impl Shard {
                 self.memory.favoured = None;
             }
         }
-        while let Some(&channel) = self.memory.starved.front() {
-            let is_there = self.sessions.get(channel).is_some_and(|session| session.is_starved);
-            if is_there && self.engine.is_memory_spent() && !self.favour(channel) {
-                return;
-            }
-            self.memory.starved.pop_front();
-            if let Some(session) = self.sessions.get_mut(channel) {
-                session.is_starved = false;
-                self.mark_ready(channel);
-            }
+        // One a turn: what it receives then is counted before the next may go on.
+        if !self.can_feed() {
+            return;
         }
+        if let Some(channel) = self.memory.starved.pop_front() {
+            let is_spent = self.engine.is_memory_spent();
+            let Some(session) = self.sessions.get_mut(channel) else { return };
+            session.is_starved = false;
+            if is_spent {
+                self.favour(channel);
+            }
+            self.mark_ready(channel);
+        }
+    }
+
+    /// Whether a channel that waits for memory could go on.
+    pub(super) fn can_feed(&self) -> bool {
+        let Some(&channel) = self.memory.starved.front() else { return false };
+        let is_there = self.sessions.get(channel).is_some();
+        !is_there || !self.engine.is_memory_spent() || self.may_favour()
+    }
+
+    fn may_favour(&self) -> bool {
+        self.memory.favoured.is_none() && !self.engine.is_memory_spent_but_receiving()
     }
 }
