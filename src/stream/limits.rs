@@ -38,7 +38,8 @@ pub struct Limits {
     /// goes on when others hold the rest. It is about what an idle stream costs anyway.
     pub stream_bytes_min: u64,
     /// What one channel may hold in a message under way, in one reply and unsent when the memory is
-    /// spent: the packets of ordinary clients, and every command that makes memory free.
+    /// spent: the packets of ordinary clients (64 KiB, in base64 too), and every command that makes
+    /// memory free.
     pub short_bytes: u64,
 }
 
@@ -90,7 +91,7 @@ impl Default for Limits {
             outbox_messages_pause: 1_024,
             memory_bytes_max: 1 << 30,
             stream_bytes_min: 4 << 10,
-            short_bytes: 64 << 10,
+            short_bytes: 128 << 10,
         }
     }
 }

@@ -197,6 +197,7 @@ impl Engine {
             streams: self.streams.values().map(Stream::report).collect(),
             readers: Vec::new(),
             held_bytes: self.front.budget.held(),
+            held_bytes_max: self.front.limits.memory_bytes_max,
             accepted_bytes: self.past.accepted_bytes,
             delivered_bytes: self.past.delivered_bytes,
             lost_bytes: self.past.lost_bytes,
