@@ -57,7 +57,8 @@ pub struct Worker {
     pub(super) sessions: Sessions,
     /// Sessions that have something to do.
     pub(super) queue: VecDeque<SessionKey>,
-    /// Sessions whose channel is over, by deadline: the timeout is one, so the order is that of coming.
+    /// Sessions whose channel is over, by deadline: the timeout is one, so the order is that of coming. One
+    /// that has sent something meanwhile comes again.
     pub(super) lingering: VecDeque<(Instant, SessionKey)>,
     pub(super) linger_timeout: Duration,
     pub(super) scratch: Box<[u8]>,
@@ -179,6 +180,12 @@ impl Worker {
             while let Some((channel, output)) = self.shard.poll_closed() {
                 if let Some(key) = self.sessions.key_of(channel) {
                     self.begin_linger(key, output);
+                }
+            }
+            while let Some(channel) = self.shard.poll_abandoned() {
+                if let Some(key) = self.sessions.key_of(channel) {
+                    self.counters.broken += 1;
+                    self.remove(key);
                 }
             }
             // What left may have resumed a channel, whose reads are served by settling again.

@@ -1,5 +1,6 @@
 //! A worker without its thread and sockets.
 
+mod ending;
 mod limits;
 mod memory;
 mod report;
@@ -16,7 +17,7 @@ use crate::id::{ChannelId, WorkerId};
 use crate::service::{error_code, error_report};
 use crate::stream::{Effect, Engine, Message};
 use crate::time::{Instant, Now};
-use crate::wire::{ErrorReport, Output, WireError};
+use crate::wire::{Output, WireError};
 
 pub use crate::service::Identity;
 pub use limits::Limits;
@@ -50,6 +51,10 @@ pub struct Shard {
     /// Channels whose end is under way, and which get what answers there are first.
     answering: Vec<ChannelId>,
     memory: Memory,
+    /// When the ends that are under way must have come on, in order; the timeout is one.
+    end_deadlines: VecDeque<(Instant, ChannelId)>,
+    /// Channels for `poll_abandoned`.
+    abandoned: VecDeque<ChannelId>,
     /// Counts `settle`.
     turn: u64,
     /// The latest time told, for the calls that are told none.
@@ -76,6 +81,8 @@ impl Shard {
             closed: VecDeque::new(),
             exhausted: Vec::new(),
             answering: Vec::new(),
+            end_deadlines: VecDeque::new(),
+            abandoned: VecDeque::new(),
             memory: Memory::default(),
             turn: 0,
             now: Now::default(),
@@ -154,7 +161,7 @@ impl Shard {
                 }
                 Step::Done => {}
                 Step::Hello => self.forget_hello_deadline(channel),
-                Step::Ended => self.end(channel, None),
+                Step::Ended => self.end(now, channel, None),
                 Step::Malformed(error) => self.refuse(now, channel, &error),
             }
             self.take_effects(now);
@@ -182,7 +189,7 @@ impl Shard {
     /// The peer will send no more bytes (FIN). All input must have been taken in before.
     pub fn receive_end(&mut self, now: Now, channel: ChannelId) {
         self.now = now;
-        self.end(channel, None);
+        self.end(now, channel, None);
     }
 
     /// The connection is broken (reset, or our bound on it is over): forget it at once.
@@ -191,6 +198,7 @@ impl Shard {
         self.forget_hello_deadline(channel);
         if let Some(session) = self.sessions.remove(channel) {
             self.memory.forget(&mut self.engine, &session);
+            self.forget_end_deadlines();
             if !session.channel.is_closed() {
                 self.engine.close(now.instant, channel);
             }
@@ -263,10 +271,17 @@ impl Shard {
         while let Some(channel) = self.closed.pop_front() {
             if let Some(session) = self.sessions.remove(channel) {
                 self.memory.forget(&mut self.engine, &session);
+                self.forget_end_deadlines();
                 return Some((channel, session.output));
             }
         }
         None
+    }
+
+    /// The next channel that was given up at its end, since its peer takes nothing in. The shard has
+    /// forgotten it: the driver closes the socket at once.
+    pub fn poll_abandoned(&mut self) -> Option<ChannelId> {
+        self.abandoned.pop_front()
     }
 
     /// Takes in what another worker's shard said.
@@ -294,10 +309,8 @@ impl Shard {
             return Some(Instant::default());
         }
         let hello = self.hello_deadlines.first().map(|(deadline, _)| *deadline);
-        match (hello, self.engine.next_deadline()) {
-            (Some(hello), Some(engine)) => Some(hello.min(engine)),
-            (hello, engine) => hello.or(engine),
-        }
+        let end = self.end_deadlines.front().map(|(deadline, _)| *deadline);
+        [hello, end, self.engine.next_deadline()].into_iter().flatten().min()
     }
 
     /// Lets time pass.
@@ -315,6 +328,7 @@ impl Shard {
             self.hello_deadlines.pop_first();
             self.end_now(now, channel, Some(report));
         }
+        self.abandon_stuck_ends(now);
         self.engine.handle_timeout(now.instant);
         self.take_effects(now);
     }
@@ -359,45 +373,7 @@ impl Shard {
         }
         self.malformed += 1;
         let report = error_report(error.code(), now.unix_ms, &text);
-        self.end(channel, Some(report));
-    }
-
-    /// Begins the end of a channel whose peer has said its last. What came before counts, so it is first
-    /// answered as far as it can be: that takes until a turn gives the channel nothing more.
-    fn end(&mut self, channel: ChannelId, report: Option<ErrorReport>) {
-        self.forget_hello_deadline(channel);
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        if session.channel.finish(report) {
-            session.begin_answering();
-            self.answering.push(channel);
-            self.mark_ready(channel);
-        }
-    }
-
-    /// Ends a channel: once the core has answered what pends, our end of stream leaves.
-    fn end_now(&mut self, now: Now, channel: ChannelId, report: Option<ErrorReport>) {
-        self.end(channel, report);
-        self.stop_answering(now, channel);
-    }
-
-    fn stop_answering(&mut self, now: Now, channel: ChannelId) {
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        if session.stop_answering() {
-            self.engine.finish(now.instant, channel);
-            self.take_effects(now);
-        }
-    }
-
-    /// Goes on with the ends that are under way, after a turn's answers.
-    fn go_on_ending(&mut self, now: Now) {
-        for channel in std::mem::take(&mut self.answering) {
-            let Some(session) = self.sessions.get_mut(channel) else { continue };
-            if session.may_get_more() {
-                self.answering.push(channel);
-            } else {
-                self.stop_answering(now, channel);
-            }
-        }
+        self.end(now, channel, Some(report));
     }
 
     /// Writes our end of stream and lets the core forget the channel.

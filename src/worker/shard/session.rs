@@ -35,6 +35,8 @@ pub struct Session {
     pub is_starved: bool,
     /// What it counts against the memory: bytes of a message under way, and bytes unsent.
     pub counted: Counted,
+    /// Bytes sent when the end under way was last looked at.
+    pub sent_at_check: u64,
     /// Bytes received.
     pub received_bytes: u64,
     /// Bytes ever put into `output`.
@@ -117,6 +119,7 @@ impl Session {
             is_ready: false,
             is_starved: false,
             counted: Counted::default(),
+            sent_at_check: 0,
             received_bytes: 0,
             queued_bytes,
             commands: 0,
@@ -129,6 +132,11 @@ impl Session {
     /// Whether further bytes of the peer can be taken in.
     pub fn wants_input(&self) -> bool {
         self.channel.takes_input() && !self.waits && !self.is_paused && !self.is_starved
+    }
+
+    /// Bytes that the driver has taken out of `output`, ever.
+    pub fn sent_bytes(&self) -> u64 {
+        self.queued_bytes - self.output.len() as u64
     }
 
     /// What it holds now.
@@ -260,7 +268,7 @@ impl Session {
             peer: self.peer.clone(),
             commands: self.commands,
             received_bytes: self.received_bytes,
-            sent_bytes: self.queued_bytes - unsent_bytes,
+            sent_bytes: self.sent_bytes(),
             unsent_bytes,
         }
     }
