@@ -8,6 +8,7 @@ mod conformance_scenario;
 mod exit_codes;
 mod fan_out;
 mod hostile_input;
+mod idle_memory;
 mod memory_limit;
 mod python_client;
 mod slow_readers;
