@@ -36,7 +36,7 @@ pub(super) struct Stream {
     pub(super) owner: Option<Owner>,
     pub(super) key: Option<Box<str>>,
     /// Where the bytes go on from here, on the input of a pair of test streams.
-    pub(super) pump: Option<Pump>,
+    pub(super) pump: Option<Box<Pump>>,
     /// Where they come from, on its output.
     pub(super) pumped_from: Option<StreamId>,
     pub(super) is_ended: bool,
@@ -155,6 +155,17 @@ impl Stream {
 
     pub(super) fn is_owner(&self, channel: ChannelId) -> bool {
         self.owner.as_ref().is_some_and(|owner| owner.channel == channel)
+    }
+
+    /// Notes a channel that is attached without reading.
+    pub(super) fn add_writer(&mut self, channel: ChannelId) {
+        if !self.writers.contains(&channel) {
+            if self.writers.is_empty() {
+                // Most streams have one, and are many.
+                self.writers.reserve_exact(1);
+            }
+            self.writers.push(channel);
+        }
     }
 
     /// Whether writes are refused from now on.

@@ -87,7 +87,7 @@ impl Engine {
         let meta = stream.meta.clone();
         let mut stream = stream;
         self.front.recharge(&mut stream);
-        self.streams.insert(meta.id, stream);
+        self.streams.insert(meta.id, Box::new(stream));
         if let Some(creator) = creator {
             if meta.direction == Direction::In {
                 // It reads from the first byte.
@@ -142,7 +142,7 @@ impl Engine {
             Stream::new(Meta::new(id, self.front.me, now, &properties).into(), None)
         };
         let mut source = make(input, Direction::In, input_bytes);
-        source.pump = Some(Pump::new(output));
+        source.pump = Some(Box::new(Pump::new(output)));
         let mut sink = make(output, Direction::Out, output_bytes);
         sink.pumped_from = Some(input);
         // What is written right before a client connects to the output is there for it; a writer that

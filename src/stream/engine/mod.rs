@@ -35,9 +35,11 @@ use crate::time::Instant;
 pub struct Engine {
     front: Front,
     /// Streams with their home here.
-    streams: FxHashMap<StreamId, Stream>,
+    ///
+    /// Boxed, as views are: the table is up to half empty.
+    streams: FxHashMap<StreamId, Box<Stream>>,
     /// Streams with their home elsewhere that have readers here.
-    views: FxHashMap<StreamId, View>,
+    views: FxHashMap<StreamId, Box<View>>,
     /// Channels here that have subscribed to a type, or are about to. The names come from peers, so the
     /// table keeps its defence against chosen keys.
     subscribers: HashMap<Arc<str>, Vec<ChannelId>>,
@@ -194,7 +196,7 @@ impl Engine {
     /// A copy of the numbers.
     pub fn report(&self) -> EngineReport {
         let mut report = EngineReport {
-            streams: self.streams.values().map(Stream::report).collect(),
+            streams: self.streams.values().map(|stream| stream.report()).collect(),
             readers: Vec::new(),
             held_bytes: self.front.budget.held(),
             held_bytes_max: self.front.limits.memory_bytes_max,
