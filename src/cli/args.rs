@@ -52,6 +52,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Start the broker (also what a bare `weir` does)
+    #[command(after_long_help = SIGNALS, after_help = SIGNALS)]
     Serve(ServeArgs),
     /// Write standard input or a file into a new stream
     Pub(PubArgs),
@@ -60,6 +61,13 @@ pub enum Verb {
     /// List the streams
     Ls(LsArgs),
 }
+
+const SIGNALS: &str = "\
+Signals:
+  SIGTERM, SIGINT   end every channel in good order, then exit; a second one exits at once
+  SIGHUP            read the configuration file again: `log` and everything in [limits] counts from
+                    then on, the rest after a restart; a file with an error changes nothing
+";
 
 /// How to start the broker.
 #[derive(Debug, Default, clap::Args)]

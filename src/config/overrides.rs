@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Address, HttpAddress};
+use crate::config::{Address, HttpAddress, LogLevel};
 
 /// What flags and environment, or a file, say. `None` leaves the matter to the next source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Overrides {
     pub pin: Option<bool>,
     /// The broker's name, for people (`name`).
     pub name: Option<String>,
+    /// Which log lines are written (`log`).
+    pub log: Option<LogLevel>,
     /// Bounds (`[limits]`).
     pub limits: LimitOverrides,
 }
@@ -55,6 +57,7 @@ impl Overrides {
             workers: self.workers.or(behind.workers),
             pin: self.pin.or(behind.pin),
             name: self.name.or(behind.name),
+            log: self.log.or(behind.log),
             limits: self.limits.over(behind.limits),
         }
     }

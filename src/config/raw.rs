@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::units::{parse_duration, parse_size};
 use crate::config::{Error, LimitOverrides, Overrides, Place};
 
-const KEYS: &[&str] = &["listen", "http", "workers", "pin", "name", "limits"];
+const KEYS: &[&str] = &["listen", "http", "workers", "pin", "name", "log", "limits"];
 const LIMIT_KEYS: &[&str] = &[
     "channels_max",
     "streams_max",
@@ -45,6 +45,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Overrides, Error> {
             "workers" => overrides.workers = Some(entry.whole_number()?),
             "pin" => overrides.pin = Some(entry.claim()?),
             "name" => overrides.name = Some(entry.string(value)?.to_owned()),
+            "log" => overrides.log = Some(entry.parsed(value)?),
             "limits" => overrides.limits = limits(&entry)?,
             _ => return Err(entry.unknown(key.span().start, KEYS)),
         }
@@ -174,7 +175,7 @@ impl<'a> Entry<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Address, HttpAddress};
+    use crate::config::{Address, HttpAddress, LogLevel};
 
     fn complaint(text: &str) -> String {
         parse(Path::new("weir.toml"), text).unwrap_err().to_string()
@@ -188,6 +189,7 @@ mod tests {
             workers = 3
             pin = false
             name = "lab 7"
+            log = "debug"
 
             [limits]
             channels_max = 1_000
@@ -213,6 +215,7 @@ mod tests {
                 workers: Some(3),
                 pin: Some(false),
                 name: Some("lab 7".to_owned()),
+                log: Some(LogLevel::Debug),
                 limits: LimitOverrides {
                     channels_max: Some(1000),
                     streams_max: Some(16),
@@ -234,7 +237,7 @@ mod tests {
     fn an_unknown_key_is_named_with_its_place() {
         assert_eq!(
             complaint("workers = 2\nlissten = \"127.0.0.1:1\"\n"),
-            "weir.toml:2:1: `lissten`: unknown key; known here are listen, http, workers, pin, name, limits"
+            "weir.toml:2:1: `lissten`: unknown key; known here are listen, http, workers, pin, name, log, limits"
         );
         assert_eq!(
             complaint("[limits]\n  # a comment\n  unsnet = 3\n"),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::config::units::{show_duration, show_size};
-use crate::config::{Address, Error, HttpAddress, Overrides};
+use crate::config::{Address, Error, HttpAddress, LogLevel, Overrides};
 use crate::worker::{self, cores};
 
 /// What the server runs with.
@@ -20,6 +20,8 @@ pub struct Settings {
     pub pin: bool,
     /// The broker's name, for people.
     pub name: String,
+    /// Which log lines are written, where `RUST_LOG` does not say.
+    pub log: LogLevel,
     /// Bounds of one worker.
     pub limits: worker::Limits,
     /// Bytes that streams and channels may hold on all workers; each gets an even share, which is in
@@ -78,6 +80,7 @@ impl Settings {
             workers,
             pin: overrides.pin.unwrap_or(true),
             name: overrides.name.unwrap_or_else(|| "Weir".to_owned()),
+            log: overrides.log.unwrap_or_default(),
             limits,
             memory_bytes_max,
             channels_max: given.channels_max.unwrap_or(Settings::CHANNELS_MAX),
@@ -122,6 +125,35 @@ impl Settings {
         Ok(())
     }
 
+    /// Takes over from `new` what can change while the server runs: the log level and all of `[limits]`.
+    /// The rest stays as it is.
+    pub fn take_over(&mut self, new: Settings) -> Changes {
+        let mut changes = Changes::default();
+        let (old_text, new_text) = (self.to_toml(), new.to_toml());
+        let mut is_limit = false;
+        for (old, new) in old_text.lines().zip(new_text.lines()) {
+            is_limit |= old == "[limits]";
+            let key = new.split(" = ").next().unwrap_or(new);
+            if old == new {
+                continue;
+            }
+            if is_limit {
+                changes.taken_over.push(format!("limits.{key}"));
+            } else if key == "log" {
+                changes.taken_over.push(key.to_owned());
+            } else {
+                changes.need_restart.push(key.to_owned());
+            }
+        }
+        self.log = new.log;
+        self.limits = new.limits;
+        self.memory_bytes_max = new.memory_bytes_max;
+        self.limits.stream.memory_bytes_max = new.memory_bytes_max / u64::from(self.workers);
+        self.channels_max = new.channels_max;
+        self.drain_timeout = new.drain_timeout;
+        changes
+    }
+
     /// The settings as a configuration file that says the same.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
@@ -134,6 +166,7 @@ impl Settings {
             format!("workers = {}", self.workers),
             format!("pin = {}", self.pin),
             format!("name = {}", quoted(&self.name)),
+            format!("log = \"{}\"", self.log),
             String::new(),
             "[limits]".to_owned(),
             format!("channels_max = {}", self.channels_max),
@@ -152,6 +185,15 @@ impl Settings {
         }
         text
     }
+}
+
+/// What came of new settings for a server that runs: the keys that differed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Those that count from now on.
+    pub taken_over: Vec<String>,
+    /// Those that count after a restart.
+    pub need_restart: Vec<String>,
 }
 
 impl Default for Settings {
@@ -216,6 +258,7 @@ mod tests {
             workers: Some(7),
             pin: Some(false),
             name: Some("a \"b\" \\ \n ü".to_owned()),
+            log: Some(LogLevel::Warn),
             limits: LimitOverrides {
                 unsent: Some(123_456),
                 drain_timeout: Some(Duration::from_millis(1)),
@@ -225,6 +268,31 @@ mod tests {
         let text = Settings::new(overrides).unwrap().to_toml();
         let again = raw::parse(Path::new("again.toml"), &text).unwrap();
         assert_eq!(Settings::new(again).unwrap().to_toml(), text);
+    }
+
+    #[test]
+    fn a_server_that_runs_takes_over_its_limits_and_its_log_level() {
+        let mut settings =
+            Settings::new(Overrides { workers: Some(2), ..Overrides::default() }).unwrap();
+        let limits = LimitOverrides {
+            channels_max: Some(5),
+            memory: Some(64 << 20),
+            ..LimitOverrides::default()
+        };
+        let new = Overrides {
+            workers: Some(4),
+            log: Some(LogLevel::Debug),
+            limits,
+            ..Overrides::default()
+        };
+        let new = Settings::new(new).unwrap();
+        let changes = settings.take_over(new.clone());
+        assert_eq!(changes.taken_over, ["log", "limits.channels_max", "limits.memory"]);
+        assert_eq!(changes.need_restart, ["workers"]);
+        assert_eq!((settings.workers, settings.channels_max), (2, 5));
+        assert_eq!(settings.limits.stream.memory_bytes_max, 32 << 20);
+        let again = settings.take_over(new);
+        assert_eq!((again.taken_over.len(), again.need_restart.len()), (0, 1));
     }
 
     #[test]

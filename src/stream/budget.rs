@@ -43,6 +43,11 @@ impl Budget {
         }
     }
 
+    /// Changes the limit. What is held beyond a lower one stays until it is read.
+    pub(super) fn set_max(&mut self, max: u64) {
+        self.max = max;
+    }
+
     fn but_receiving(&self) -> u64 {
         self.streams + self.parked + self.unsent + self.served
     }

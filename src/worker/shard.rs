@@ -94,6 +94,13 @@ impl Shard {
         }
     }
 
+    /// Takes new bounds over. What peers may send is bounded anew for channels to come, timeouts for what
+    /// begins now, and everything else at once.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.engine.set_limits(limits.stream.clone());
+        self.limits = limits;
+    }
+
     /// Takes a new connection on; our Hello is in its output at once.
     pub fn open(&mut self, now: Now, peer: Arc<str>) -> ChannelId {
         self.now = now;

@@ -11,5 +11,7 @@ mod hostile_input;
 mod idle_memory;
 mod memory_limit;
 mod python_client;
+mod reload;
+mod shutdown;
 mod slow_readers;
 mod tools;

@@ -89,6 +89,12 @@ impl Engine {
         }
     }
 
+    /// Takes new bounds over. What was admitted under the old ones stays.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.front.budget.set_max(limits.memory_bytes_max);
+        self.front.limits = limits;
+    }
+
     /// Makes a channel of this worker known. `peer` is its address, for people.
     pub fn open(&mut self, channel: ChannelId, peer: Arc<str>) {
         debug_assert_eq!(channel.worker, self.front.me);
