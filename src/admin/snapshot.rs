@@ -39,6 +39,10 @@ struct Totals {
     accepted_bytes: u64,
     delivered_bytes: u64,
     lost_bytes: u64,
+    /// What counts against the memory limit, now.
+    held_bytes: u64,
+    /// The memory limit.
+    held_bytes_max: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,6 +57,8 @@ struct WorkerRow {
     commands: u64,
     received_bytes: u64,
     sent_bytes: u64,
+    held_bytes: u64,
+    held_bytes_max: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -166,6 +172,8 @@ impl Totals {
         self.accepted_bytes += shard.engine.accepted_bytes;
         self.delivered_bytes += shard.engine.delivered_bytes;
         self.lost_bytes += shard.engine.lost_bytes;
+        self.held_bytes += shard.engine.held_bytes;
+        self.held_bytes_max += shard.engine.held_bytes_max;
     }
 }
 
@@ -183,6 +191,8 @@ impl WorkerRow {
             commands: shard.commands,
             received_bytes: counters.received_bytes,
             sent_bytes: counters.sent_bytes,
+            held_bytes: shard.engine.held_bytes,
+            held_bytes_max: shard.engine.held_bytes_max,
         }
     }
 }

@@ -52,6 +52,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Start the broker (also what a bare `weir` does)
+    #[command(after_long_help = SIGNALS, after_help = SIGNALS)]
     Serve(ServeArgs),
     /// Write standard input or a file into a new stream
     Pub(PubArgs),
@@ -60,6 +61,13 @@ pub enum Verb {
     /// List the streams
     Ls(LsArgs),
 }
+
+const SIGNALS: &str = "\
+Signals:
+  SIGTERM, SIGINT   end every channel in good order, then exit; a second one exits at once
+  SIGHUP            read the configuration file again: `log` and everything in [limits] counts from
+                    then on, the rest after a restart; a file with an error changes nothing
+";
 
 /// How to start the broker.
 #[derive(Debug, Default, clap::Args)]
@@ -77,6 +85,13 @@ pub struct ServeArgs {
     /// Worker threads [default: one for each core]
     #[arg(long, value_name = "N", env = "WEIR_WORKERS")]
     pub workers: Option<u16>,
+    /// Most memory that streams and channels hold in total, such as 512MiB [default: a quarter of
+    /// the machine's, at most 4GiB]
+    ///
+    /// Each worker has an even share. Over it a stream's buffer does not grow, so that its writes
+    /// wait for its readers; a new stream is refused.
+    #[arg(long, value_name = "SIZE", env = "WEIR_MEMORY_LIMIT", value_parser = size)]
+    pub memory_limit: Option<u64>,
     /// Configuration file [default: ~/.config/weir/weir.toml, else /etc/weir/weir.toml]
     #[arg(long, value_name = "FILE", env = "WEIR_CONFIG")]
     pub config: Option<PathBuf>,

@@ -6,23 +6,49 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::args::LogFormat;
 use crate::cli::log_writer::{FlushGuard, LogWriter};
+use crate::config::LogLevel;
 
-/// Logs to standard error what `RUST_LOG` says, by default weir's own lines from `info` up. The guard
-/// sees the last lines out.
-pub(crate) fn start(format: LogFormat) -> io::Result<FlushGuard> {
-    let (writer, guard) = LogWriter::start(io::stderr())?;
-    let filter = EnvFilter::builder()
-        .with_default_directive("weir=info".parse().expect("the default directive is well formed"))
-        .from_env_lossy();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+/// The running log. Dropped, it sees the last lines out.
+pub(crate) struct Log {
+    set_filter: Box<dyn Fn(EnvFilter)>,
+    _flush: FlushGuard,
+}
+
+impl Log {
+    /// Writes other lines from now on, unless `RUST_LOG` says which.
+    pub(crate) fn set_level(&self, level: LogLevel) {
+        (self.set_filter)(filter(level));
+    }
+}
+
+/// What `RUST_LOG` says, or else weir's own lines from `level` up.
+fn filter(level: LogLevel) -> EnvFilter {
+    let directive = format!("weir={level}").parse().expect("the directive is well formed");
+    EnvFilter::builder().with_default_directive(directive).from_env_lossy()
+}
+
+/// Logs to standard error.
+pub(crate) fn start(format: LogFormat, level: LogLevel) -> io::Result<Log> {
+    let (writer, flush) = LogWriter::start(io::stderr())?;
+    let builder = tracing_subscriber::fmt().with_writer(writer);
     // The second of two servers in one process logs with the first.
-    let _ = match format {
+    let set_filter: Box<dyn Fn(EnvFilter)> = match format {
         LogFormat::Text => {
             let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
                 && io::IsTerminal::is_terminal(&io::stderr());
-            builder.with_ansi(colour).with_target(false).try_init()
+            let builder = builder.with_ansi(colour).with_target(false);
+            let builder = builder.with_env_filter(filter(level)).with_filter_reloading();
+            let handle = builder.reload_handle();
+            let _ = builder.try_init();
+            Box::new(move |filter| drop(handle.reload(filter)))
         }
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true);
+            let builder = builder.with_env_filter(filter(level)).with_filter_reloading();
+            let handle = builder.reload_handle();
+            let _ = builder.try_init();
+            Box::new(move |filter| drop(handle.reload(filter)))
+        }
     };
-    Ok(guard)
+    Ok(Log { set_filter, _flush: flush })
 }

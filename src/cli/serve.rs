@@ -4,9 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::cli::Exit;
 use crate::cli::args::ServeArgs;
-use crate::cli::{Exit, logging};
-use crate::config::{self, Overrides};
+use crate::cli::logging::{self, Log};
+use crate::config::{self, LimitOverrides, Overrides};
 use crate::server::{Addresses, Ended, Server};
 
 /// Runs the broker until a signal ends it.
@@ -16,7 +17,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         eprintln!("weir: the configuration is good");
         return Ok(Exit::Ok);
     }
-    let _flush = logging::start(args.log_format)?;
+    let log = logging::start(args.log_format, settings.log)?;
     let workers = settings.workers;
     let mut server = Server::start(settings)?;
     server.catch_signals()?;
@@ -29,10 +30,31 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
     drop(stdout);
-    if server.wait()? == Ended::CutShort {
+    if server.wait(|server| reload(args, server, &log))? == Ended::CutShort {
         tracing::warn!("stopped before every channel was closed in good order");
     }
     Ok(Exit::Ok)
+}
+
+/// Reads the configuration again. One that is bad changes nothing.
+fn reload(args: &ServeArgs, server: &mut Server, log: &Log) {
+    let settings = match config::load(args.config.as_deref(), overrides(args)) {
+        Ok(settings) => settings,
+        Err(error) => {
+            tracing::error!("configuration not reloaded, the old one stays: {error}");
+            return;
+        }
+    };
+    log.set_level(settings.log);
+    let changes = server.take_over(settings);
+    let list = |keys: &[String]| match keys {
+        [] => "nothing".to_owned(),
+        _ => keys.join(", "),
+    };
+    let (taken_over, need_restart) = (list(&changes.taken_over), list(&changes.need_restart));
+    tracing::info!(
+        "configuration reloaded: {taken_over} taken over; {need_restart} needs a restart"
+    );
 }
 
 fn overrides(args: &ServeArgs) -> Overrides {
@@ -40,6 +62,7 @@ fn overrides(args: &ServeArgs) -> Overrides {
         listen: (!args.listen.is_empty()).then(|| args.listen.clone()),
         http: args.http.clone(),
         workers: args.workers,
+        limits: LimitOverrides { memory: args.memory_limit, ..LimitOverrides::default() },
         ..Overrides::default()
     }
 }

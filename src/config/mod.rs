@@ -6,6 +6,7 @@
 mod address;
 mod error;
 mod load;
+mod log_level;
 mod overrides;
 mod raw;
 mod settings;
@@ -14,5 +15,6 @@ pub mod units;
 pub use address::{Address, AddressError, HttpAddress};
 pub use error::{Error, Place};
 pub use load::load;
+pub use log_level::{LogLevel, LogLevelError};
 pub use overrides::{LimitOverrides, Overrides};
-pub use settings::Settings;
+pub use settings::{Changes, Settings};

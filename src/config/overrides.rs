@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Address, HttpAddress};
+use crate::config::{Address, HttpAddress, LogLevel};
 
 /// What flags and environment, or a file, say. `None` leaves the matter to the next source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Overrides {
     pub pin: Option<bool>,
     /// The broker's name, for people (`name`).
     pub name: Option<String>,
+    /// Which log lines are written (`log`).
+    pub log: Option<LogLevel>,
     /// Bounds (`[limits]`).
     pub limits: LimitOverrides,
 }
@@ -36,6 +38,8 @@ pub struct LimitOverrides {
     pub unsent: Option<u64>,
     /// Parked bytes of a channel above which writes are refused (`parked`).
     pub parked: Option<u64>,
+    /// Bytes that streams and channels may hold in total (`memory`, `--memory-limit`).
+    pub memory: Option<u64>,
     /// Time for a peer's Hello (`hello_timeout`).
     pub hello_timeout: Option<Duration>,
     /// Time for a peer to close after our end (`linger_timeout`).
@@ -53,6 +57,7 @@ impl Overrides {
             workers: self.workers.or(behind.workers),
             pin: self.pin.or(behind.pin),
             name: self.name.or(behind.name),
+            log: self.log.or(behind.log),
             limits: self.limits.over(behind.limits),
         }
     }
@@ -67,6 +72,7 @@ impl LimitOverrides {
             message_size: self.message_size.or(behind.message_size),
             unsent: self.unsent.or(behind.unsent),
             parked: self.parked.or(behind.parked),
+            memory: self.memory.or(behind.memory),
             hello_timeout: self.hello_timeout.or(behind.hello_timeout),
             linger_timeout: self.linger_timeout.or(behind.linger_timeout),
             drain_timeout: self.drain_timeout.or(behind.drain_timeout),

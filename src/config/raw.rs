@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::units::{parse_duration, parse_size};
 use crate::config::{Error, LimitOverrides, Overrides, Place};
 
-const KEYS: &[&str] = &["listen", "http", "workers", "pin", "name", "limits"];
+const KEYS: &[&str] = &["listen", "http", "workers", "pin", "name", "log", "limits"];
 const LIMIT_KEYS: &[&str] = &[
     "channels_max",
     "streams_max",
@@ -19,6 +19,7 @@ const LIMIT_KEYS: &[&str] = &[
     "message_size",
     "unsent",
     "parked",
+    "memory",
     "hello_timeout",
     "linger_timeout",
     "drain_timeout",
@@ -44,6 +45,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Overrides, Error> {
             "workers" => overrides.workers = Some(entry.whole_number()?),
             "pin" => overrides.pin = Some(entry.claim()?),
             "name" => overrides.name = Some(entry.string(value)?.to_owned()),
+            "log" => overrides.log = Some(entry.parsed(value)?),
             "limits" => overrides.limits = limits(&entry)?,
             _ => return Err(entry.unknown(key.span().start, KEYS)),
         }
@@ -65,6 +67,7 @@ fn limits(entry: &Entry<'_>) -> Result<LimitOverrides, Error> {
             "message_size" => limits.message_size = Some(entry.size()?),
             "unsent" => limits.unsent = Some(entry.size()?),
             "parked" => limits.parked = Some(entry.size()?),
+            "memory" => limits.memory = Some(entry.size()?),
             "hello_timeout" => limits.hello_timeout = Some(entry.duration()?),
             "linger_timeout" => limits.linger_timeout = Some(entry.duration()?),
             "drain_timeout" => limits.drain_timeout = Some(entry.duration()?),
@@ -172,7 +175,7 @@ impl<'a> Entry<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Address, HttpAddress};
+    use crate::config::{Address, HttpAddress, LogLevel};
 
     fn complaint(text: &str) -> String {
         parse(Path::new("weir.toml"), text).unwrap_err().to_string()
@@ -186,6 +189,7 @@ mod tests {
             workers = 3
             pin = false
             name = "lab 7"
+            log = "debug"
 
             [limits]
             channels_max = 1_000
@@ -194,6 +198,7 @@ mod tests {
             message_size = 1048576
             unsent = "64KiB"
             parked = "2MiB"
+            memory = "1GiB"
             hello_timeout = "3s"
             linger_timeout = "500ms"
             drain_timeout = "1m"
@@ -210,6 +215,7 @@ mod tests {
                 workers: Some(3),
                 pin: Some(false),
                 name: Some("lab 7".to_owned()),
+                log: Some(LogLevel::Debug),
                 limits: LimitOverrides {
                     channels_max: Some(1000),
                     streams_max: Some(16),
@@ -217,6 +223,7 @@ mod tests {
                     message_size: Some(1 << 20),
                     unsent: Some(64 << 10),
                     parked: Some(2 << 20),
+                    memory: Some(1 << 30),
                     hello_timeout: Some(Duration::from_secs(3)),
                     linger_timeout: Some(Duration::from_millis(500)),
                     drain_timeout: Some(Duration::from_secs(60)),
@@ -230,12 +237,12 @@ mod tests {
     fn an_unknown_key_is_named_with_its_place() {
         assert_eq!(
             complaint("workers = 2\nlissten = \"127.0.0.1:1\"\n"),
-            "weir.toml:2:1: `lissten`: unknown key; known here are listen, http, workers, pin, name, limits"
+            "weir.toml:2:1: `lissten`: unknown key; known here are listen, http, workers, pin, name, log, limits"
         );
         assert_eq!(
             complaint("[limits]\n  # a comment\n  unsnet = 3\n"),
             "weir.toml:3:3: `limits.unsnet`: unknown key; known here are channels_max, streams_max, \
-             buffer_size_max, message_size, unsent, parked, hello_timeout, linger_timeout, drain_timeout"
+             buffer_size_max, message_size, unsent, parked, memory, hello_timeout, linger_timeout, drain_timeout"
         );
     }
 

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use crate::id::WorkerId;
 use crate::net::{AcceptError, Listener};
 use crate::time::{Clock, Instant};
-use crate::worker::{Doorbell, Mail, Outbox, Phase, PhaseFlag, Placement, Refused, WAKE};
+use crate::worker::{Doorbell, Mail, Outbox, Phase, PhaseFlag, Placement, Refused, Tuning, WAKE};
 
 /// How long to wait when the process or the machine has no file descriptor left. The connections that wait
 /// stay in the kernel's backlog.
@@ -29,8 +29,8 @@ pub(crate) struct Acceptor {
     pub(crate) outboxes: Vec<Outbox<Mail>>,
     pub(crate) placement: Arc<Placement>,
     pub(crate) phase: Arc<PhaseFlag>,
-    /// Open connections above which new ones are closed.
-    pub(crate) channels_max: usize,
+    /// Where the bound on open connections is.
+    pub(crate) tuning: Arc<Tuning>,
 }
 
 /// What it remembers from one turn to the next.
@@ -112,11 +112,12 @@ impl Acceptor {
         let listener = &self.listeners[index];
         match listener.accept() {
             Ok((socket, peer)) => {
-                if self.placement.total() >= self.channels_max {
+                let channels_max = self.tuning.channels_max();
+                if self.placement.total() >= channels_max {
                     progress.refused += 1;
                     // Each doubling, so that a flood of connections is not a flood of lines.
                     if progress.refused.is_power_of_two() {
-                        let (refused, channels_max) = (progress.refused, self.channels_max);
+                        let refused = progress.refused;
                         warn!(%peer, refused, channels_max, "connection closed: limits.channels_max is reached");
                     }
                     return;

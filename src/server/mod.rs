@@ -16,14 +16,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::JoinHandle;
-use std::time::Duration;
-
 use tracing::{info, warn};
 
 use crate::admin::Control;
-use crate::config::{Address, Settings};
+use crate::config::{Address, Changes, Settings};
 use crate::time::{Clock, Instant};
-use crate::worker::{Doorbell, Phase, PhaseFlag, Placement, Wake};
+use crate::worker::{Doorbell, Phase, PhaseFlag, Placement, Tuning, Wake};
 
 use signals::SignalWatch;
 
@@ -81,7 +79,9 @@ pub enum Ended {
 pub struct Server {
     addresses: Addresses,
     clock: Clock,
-    drain_timeout: Duration,
+    /// What it runs with.
+    settings: Settings,
+    tuning: Arc<Tuning>,
     phase: Arc<PhaseFlag>,
     placement: Arc<Placement>,
     /// Of every thread that looks at the phase.
@@ -118,7 +118,7 @@ impl Server {
         &self.addresses
     }
 
-    /// Takes SIGTERM and SIGINT over, so that one which comes before [`Server::wait`] is not missed. Call
+    /// Takes SIGTERM, SIGINT and SIGHUP over, so that one which comes before [`Server::wait`] is not missed. Call
     /// it before telling anybody that the server is up.
     ///
     /// # Errors
@@ -131,16 +131,33 @@ impl Server {
     }
 
     /// Blocks until SIGTERM or SIGINT, then drains: accepts nothing more, ends every channel with what it
-    /// has pending answered. A second signal, or the drain timeout, cuts it short.
+    /// has pending answered. A second signal, or the drain timeout, cuts it short. Calls `reload` after a
+    /// SIGHUP, or after several that came at once.
     ///
     /// # Errors
     /// Signals cannot be caught.
-    pub fn wait(mut self) -> io::Result<Ended> {
+    pub fn wait(mut self, mut reload: impl FnMut(&mut Server)) -> io::Result<Ended> {
         self.catch_signals()?;
+        let mut reloads = 0;
         while self.signal_count() == 0 {
+            let asked = self.signals.as_ref().map_or(0, SignalWatch::reloads);
+            if asked != reloads {
+                reloads = asked;
+                reload(&mut self);
+            }
             self.sleep(None);
         }
         Ok(self.stop())
+    }
+
+    /// Takes over from new settings what can change while the server runs, and says what that was.
+    pub fn take_over(&mut self, settings: Settings) -> Changes {
+        let changes = self.settings.take_over(settings);
+        self.tuning.change(self.settings.limits.clone(), self.settings.channels_max);
+        for bell in &self.bells {
+            bell.ring();
+        }
+        changes
     }
 
     /// Drains at once, and returns when all threads have ended.
@@ -148,7 +165,7 @@ impl Server {
         let signals_before = self.signal_count();
         info!(channels = self.placement.total(), "draining");
         self.advance(Phase::Draining);
-        let deadline = self.clock.now().instant.plus(self.drain_timeout);
+        let deadline = self.clock.now().instant.plus(self.settings.drain_timeout);
         let ended = loop {
             if self.placement.total() == 0 {
                 break Ended::Drained;

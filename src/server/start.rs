@@ -15,8 +15,8 @@ use crate::server::identity::identity;
 use crate::server::{Addresses, Server, StartError, WakeServer, fatal};
 use crate::time::Clock;
 use crate::worker::{
-    Doorbell, Inbox, Links, MAIL_MAX, Mail, Outbox, PhaseFlag, Placement, WAKE, Worker, cores,
-    mailbox,
+    Doorbell, Inbox, Links, MAIL_MAX, Mail, Outbox, PhaseFlag, Placement, Tuning, WAKE, Worker,
+    cores, mailbox,
 };
 
 /// A thread's poller and the bell that wakes it.
@@ -50,7 +50,8 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let mut server = Server {
         addresses,
         clock: Clock::start(),
-        drain_timeout: settings.drain_timeout,
+        tuning: Arc::new(Tuning::new(settings.limits.clone(), settings.channels_max)),
+        settings: settings.clone(),
         phase: Arc::new(PhaseFlag::default()),
         placement: Arc::new(Placement::new(settings.workers)),
         bells: sleepers.iter().chain([&accept_sleeper]).map(|s| Arc::clone(&s.bell)).collect(),
@@ -70,7 +71,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
         outboxes: to_accept,
         placement: Arc::clone(&server.placement),
         phase: Arc::clone(&server.phase),
-        channels_max: settings.channels_max,
+        tuning: Arc::clone(&server.tuning),
     };
     let thread = fatal::spawn("weir-accept".to_owned(), move || acceptor.run());
     server.threads.push(thread.map_err(system("the acceptor"))?);
@@ -148,6 +149,7 @@ fn spawn_workers(
             inbox: post.inbox,
             outboxes: post.outboxes,
             placement: Arc::clone(&server.placement),
+            tuning: Arc::clone(&server.tuning),
             phase: Arc::clone(&server.phase),
             server_bell: Arc::clone(&server.bell),
         };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::id::{ChannelId, StreamId, Token, WorkerId};
+use crate::stream::budget::Budget;
 use crate::stream::channels::{Channels, Finishing, Waiting, WaitingFor};
 use crate::stream::home::Stream;
 use crate::stream::log::Log;
@@ -11,7 +12,7 @@ use crate::stream::meta::Meta;
 use crate::stream::outbox::Outbox;
 use crate::stream::readers::Readers;
 use crate::stream::view::View;
-use crate::stream::{Effect, Limits, Refusal, Reply};
+use crate::stream::{Effect, Limits, Payload, Refusal, Reply};
 use crate::time::Instant;
 
 /// Everything of an engine but its streams: a stream can be worked on while this is at hand.
@@ -23,6 +24,7 @@ pub(super) struct Front {
     pub(super) channels: Channels,
     pub(super) effects: VecDeque<Effect>,
     pub(super) outboxes: Vec<Outbox>,
+    pub(super) budget: Budget,
     /// Streams and views to settle.
     pub(super) dirty: VecDeque<StreamId>,
     pub(super) timers: BTreeSet<(Instant, StreamId)>,
@@ -110,10 +112,33 @@ impl Front {
         let Some(channel) = self.channels.get_mut(id) else { return };
         channel.parked_writes += 1;
         channel.parked_bytes += bytes;
-        let is_over = channel.parked_bytes >= self.limits.parked_bytes_pause
+        self.budget.park(bytes);
+        let is_over = self.budget.is_spent()
+            || channel.parked_bytes >= self.limits.parked_bytes_pause
             || channel.pending() >= self.limits.pending_per_channel_max;
         if may_pause && is_over {
             channel.is_over_bound = true;
+        }
+    }
+
+    /// Appends to a stream what `room_for` under the same ceiling has found room for.
+    pub(super) fn append(
+        &mut self,
+        stream: &mut Stream,
+        payload: &Payload<'_>,
+        count: usize,
+        ceiling: u64,
+    ) {
+        stream.append(payload, count, ceiling);
+        self.recharge(stream);
+    }
+
+    /// Counts what a stream holds now.
+    pub(super) fn recharge(&mut self, stream: &mut Stream) {
+        let least = self.limits.stream_bytes_min.min(stream.meta.buffer_bytes);
+        let held = stream.log.len().max(least);
+        if held != stream.charged {
+            self.budget.recharge(&mut stream.charged, held);
         }
     }
 
@@ -140,6 +165,7 @@ impl Front {
         let Some(channel) = self.channels.get_mut(id) else { return };
         channel.parked_writes -= 1;
         channel.parked_bytes -= size;
+        self.budget.unpark(size);
         let is_below = channel.parked_bytes <= bytes && channel.pending() <= count;
         if channel.is_over_bound && is_below {
             // A channel paused for a long queue resumes with this too; the queue pauses it again.
@@ -190,16 +216,19 @@ impl Front {
                 if readers.get(key).reads.is_empty() {
                     break;
                 }
-                if !channel.may_be_served(self.turn, self.limits.served_bytes_per_turn) {
+                let reply_max = self.budget.reply_max(&self.limits);
+                let most = self.limits.served_bytes_per_turn.min(reply_max as usize);
+                if !channel.may_be_served(self.turn, most) {
                     deferred.push(key);
                     break;
                 }
-                let Some(read) = readers.serve(now, key, log, is_ended) else {
+                let Some(read) = readers.serve(now, key, log, is_ended, reply_max) else {
                     readers.wait(key);
                     break;
                 };
                 channel.parked_reads -= 1;
                 channel.served_bytes += read.data.len();
+                self.budget.serve(read.data.len() as u64);
                 let reply =
                     Reply::Read { data: read.data, error: None, lost: read.lost, eos: read.eos };
                 self.effects.push_back(Effect::Reply { channel: id, token: read.token, reply });

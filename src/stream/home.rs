@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::id::{ChannelId, Offset, StreamId, Token, WorkerId};
+use crate::stream::budget::Budget;
 use crate::stream::log::Log;
 use crate::stream::meta::Meta;
 use crate::stream::park::ParkedWrites;
@@ -35,7 +36,7 @@ pub(super) struct Stream {
     pub(super) owner: Option<Owner>,
     pub(super) key: Option<Box<str>>,
     /// Where the bytes go on from here, on the input of a pair of test streams.
-    pub(super) pump: Option<Pump>,
+    pub(super) pump: Option<Box<Pump>>,
     /// Where they come from, on its output.
     pub(super) pumped_from: Option<StreamId>,
     pub(super) is_ended: bool,
@@ -55,6 +56,10 @@ pub(super) struct Stream {
     /// Bytes or the end have come that readers have not been looked at for.
     pub(super) has_news: bool,
     pub(super) is_dirty: bool,
+    /// Whether the budget lists the stream as one that waits for memory.
+    pub(super) is_starved: bool,
+    /// What the stream counts in the budget.
+    pub(super) charged: u64,
     /// Bytes accepted, ever.
     pub(super) accepted_bytes: u64,
 }
@@ -142,12 +147,25 @@ impl Stream {
             is_timer_stale: false,
             has_news: false,
             is_dirty: false,
+            is_starved: false,
+            charged: 0,
             accepted_bytes: 0,
         }
     }
 
     pub(super) fn is_owner(&self, channel: ChannelId) -> bool {
         self.owner.as_ref().is_some_and(|owner| owner.channel == channel)
+    }
+
+    /// Notes a channel that is attached without reading.
+    pub(super) fn add_writer(&mut self, channel: ChannelId) {
+        if !self.writers.contains(&channel) {
+            if self.writers.is_empty() {
+                // Most streams have one, and are many.
+                self.writers.reserve_exact(1);
+            }
+            self.writers.push(channel);
+        }
     }
 
     /// Whether writes are refused from now on.
@@ -185,32 +203,38 @@ impl Stream {
         remote.chain(self.readers.floor()).chain(pump).min().unwrap_or(end).min(end)
     }
 
+    /// The most bytes that the log may have now: the buffer, or what there is memory for.
+    pub(super) fn ceiling(&self, budget: &Budget) -> u64 {
+        self.meta.buffer_bytes.min(self.charged + budget.free())
+    }
+
     /// How many bytes may come in now.
-    pub(super) fn space(&mut self) -> u64 {
+    pub(super) fn space(&mut self, ceiling: u64) -> u64 {
         let held = self.log.end().since(self.holding_floor());
-        self.meta.buffer_bytes.saturating_sub(held)
+        ceiling.saturating_sub(held)
     }
 
     /// How many of `wanted` bytes may come in now.
-    pub(super) fn room_for(&mut self, wanted: u64) -> u64 {
-        if self.log.len() + wanted <= self.meta.buffer_bytes {
+    pub(super) fn room_for(&mut self, wanted: u64, ceiling: u64) -> u64 {
+        if self.log.len() + wanted <= ceiling {
             return wanted;
         }
-        self.space().min(wanted)
+        self.space(ceiling).min(wanted)
     }
 
     /// Lets go of what must give way to `count` more bytes, which `space` has room for.
-    pub(super) fn make_room(&mut self, count: u64) {
-        let needed = self.log.end().plus(count).back(self.meta.buffer_bytes);
+    fn make_room(&mut self, count: u64, ceiling: u64) {
+        let needed = self.log.end().plus(count).back(ceiling);
         if needed > self.log.start() {
             debug_assert!(needed.since(self.log.start()) <= self.log.len() + count);
             self.log.trim(needed.min(self.log.end()));
         }
     }
 
-    /// Appends the first `count` bytes of a payload, which `space` has room for.
-    pub(super) fn append(&mut self, payload: &Payload<'_>, count: usize) {
-        self.make_room(count as u64);
+    /// Appends the first `count` bytes of a payload, which `space` has room for. Called through
+    /// `Front::append`, which counts them.
+    pub(super) fn append(&mut self, payload: &Payload<'_>, count: usize, ceiling: u64) {
+        self.make_room(count as u64, ceiling);
         self.log.append(payload, count);
         self.accepted_bytes += count as u64;
         self.has_news = true;

@@ -1,6 +1,7 @@
 //! The core's bounds, each with its default and why.
 
 use crate::stream::Refusal;
+use crate::stream::budget::Budget;
 
 /// Bounds of one engine. Every one has a test at it and one past it.
 #[derive(Clone, Debug)]
@@ -29,13 +30,26 @@ pub struct Limits {
     pub served_bytes_per_turn: usize,
     /// Messages queued for one other worker above which the channels that feed it wait.
     pub outbox_messages_pause: usize,
+    /// Bytes that streams with their home here, and channels here, may hold together: this engine's
+    /// share of the broker's memory limit. A share and not the whole, since engines see nothing of each
+    /// other; connections are dealt evenly, so the shares are used about evenly.
+    pub memory_bytes_max: u64,
+    /// The part of that which is set aside for each stream (at most its `BufferSize`): with it a stream
+    /// goes on when others hold the rest. It is about what an idle stream costs anyway.
+    pub stream_bytes_min: u64,
+    /// What one channel may hold in a message under way, in one reply and unsent when the memory is
+    /// spent: the packets of ordinary clients (64 KiB, in base64 too), and every command that makes
+    /// memory free.
+    pub short_bytes: u64,
 }
 
 impl Limits {
     /// Whether a channel that has `parked` bytes in `pending` parked commands may park `more`. One that
-    /// can be paused instead is; and one write always may, since a message has its own bound.
+    /// can be paused instead is; and one write always may where there is memory, since a message has its
+    /// own bound.
     pub(super) fn admit_parked(
         &self,
+        budget: &Budget,
         may_pause: bool,
         parked: u64,
         pending: usize,
@@ -43,6 +57,9 @@ impl Limits {
     ) -> Result<(), Refusal> {
         if may_pause {
             return Ok(());
+        }
+        if parked > 0 || more > self.short_bytes {
+            budget.admit(more)?;
         }
         if parked > 0 && parked + more > self.parked_bytes_max {
             return Err(Refusal::Limit(format!(
@@ -72,6 +89,9 @@ impl Default for Limits {
             finished_per_channel_max: 1_024,
             served_bytes_per_turn: 1 << 20,
             outbox_messages_pause: 1_024,
+            memory_bytes_max: 1 << 30,
+            stream_bytes_min: 4 << 10,
+            short_bytes: 128 << 10,
         }
     }
 }

@@ -15,6 +15,10 @@ const BLOCK_BYTES_MAX: usize = 32 << 10;
 /// of its own on its way through every reader's socket.
 const SEGMENT_BYTES_MIN: usize = 2 << 10;
 
+/// A segment of at least so many bytes is copied when no more than a quarter of it is still kept: what a
+/// stream holds is at most four times what it counts, and less than half a segment is ever copied.
+const SPARSE_BYTES_MIN: usize = 64 << 10;
+
 /// The bytes of one stream from `start` to `end`.
 ///
 /// Invariant: `start <= end`; `sealed` is in order and without a gap, its last segment ends where
@@ -39,6 +43,15 @@ struct Segment {
 impl Segment {
     fn end(&self) -> Offset {
         self.at.plus(self.bytes.len() as u64)
+    }
+
+    /// Gives the memory of what lies before `start` back, where that is most of it.
+    fn shrink(&mut self, start: Offset) {
+        let kept = self.end().since(start.max(self.at)) as usize;
+        if self.bytes.len() >= SPARSE_BYTES_MIN && kept <= self.bytes.len() / 4 {
+            self.bytes = Bytes::copy_from_slice(&self.bytes[self.bytes.len() - kept..]);
+            self.at = start;
+        }
     }
 }
 
@@ -173,6 +186,9 @@ impl Log {
         while self.sealed.front().is_some_and(|segment| segment.end() <= offset) {
             self.sealed.pop_front();
         }
+        if let Some(first) = self.sealed.front_mut() {
+            first.shrink(offset);
+        }
         if self.tail.as_ref().is_some_and(|tail| tail.end() <= offset) {
             self.tail = None;
         }
@@ -271,6 +287,22 @@ mod tests {
         log.trim(log.end());
         assert_eq!(log.len(), 0);
         log.append(&Payload::Borrowed(b"more"), 4);
+        assert_eq!(bytes_of(&mut log), b"more");
+    }
+
+    #[test]
+    fn a_large_segment_of_which_little_is_kept_is_given_back() {
+        let data: Vec<u8> = (0..SPARSE_BYTES_MIN).map(|i| i as u8).collect();
+        let mut log = Log::default();
+        log.append(&Payload::Owned(data.clone().into()), data.len());
+        let quarter = data.len() / 4;
+        log.trim(Offset((3 * quarter - 1) as u64));
+        assert_eq!(log.sealed[0].bytes.len(), data.len());
+        log.trim(Offset((3 * quarter) as u64));
+        assert_eq!(log.sealed[0].bytes.len(), quarter);
+        assert_eq!(bytes_of(&mut log), data[3 * quarter..]);
+        log.append(&Payload::Borrowed(b"more"), 4);
+        log.trim(Offset(data.len() as u64));
         assert_eq!(bytes_of(&mut log), b"more");
     }
 

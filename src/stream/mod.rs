@@ -8,6 +8,7 @@
 //! (`park`) and its end. Readers (`readers`) live where their channel lives; an engine with readers of
 //! a stream that has its home elsewhere keeps a *view* of it (`view`).
 
+mod budget;
 mod channels;
 mod chunks;
 mod command;

@@ -20,8 +20,13 @@ pub(super) struct ParkedWrite {
 /// The parked writes of one stream: each channel's in the order they came, the channels in turn, so
 /// that a thousand of one do not starve one of another. A write that has begun to go in stays first until
 /// its last byte: no other write's bytes come in between.
+///
+/// Holds no memory of its own until something is parked: most streams have nothing parked ever.
 #[derive(Debug, Default)]
-pub(super) struct ParkedWrites {
+pub(super) struct ParkedWrites(Option<Box<Queues>>);
+
+#[derive(Debug, Default)]
+struct Queues {
     queues: FxHashMap<ChannelId, VecDeque<ParkedWrite>>,
     turns: VecDeque<ChannelId>,
     count: u64,
@@ -30,21 +35,47 @@ pub(super) struct ParkedWrites {
 
 impl ParkedWrites {
     pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.count() == 0
     }
 
     /// The count of parked writes.
     pub(super) fn count(&self) -> u64 {
-        self.count
+        self.0.as_ref().map_or(0, |queues| queues.count)
     }
 
     /// Their bytes that have found no space.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+        self.0.as_ref().map_or(0, |queues| queues.bytes)
     }
 
     /// Parks a write behind the channel's others.
     pub(super) fn push(&mut self, channel: ChannelId, write: ParkedWrite) {
+        self.0.get_or_insert_default().push(channel, write);
+    }
+
+    /// Takes up to `space` bytes of the write whose turn it is, and the write itself where these were its last.
+    pub(super) fn take(&mut self, space: u64) -> Option<(Bytes, Option<(ChannelId, ParkedWrite)>)> {
+        self.0.as_mut()?.take(space)
+    }
+
+    /// Removes all that one channel has parked, in order.
+    pub(super) fn remove_channel(&mut self, channel: ChannelId) -> VecDeque<ParkedWrite> {
+        self.0.as_mut().map(|queues| queues.remove_channel(channel)).unwrap_or_default()
+    }
+
+    /// Removes everything, channel by channel.
+    pub(super) fn remove_all(&mut self) -> Vec<(ChannelId, ParkedWrite)> {
+        let mut all = Vec::new();
+        let Some(mut queues) = self.0.take() else { return all };
+        while let Some(&channel) = queues.turns.front() {
+            all.extend(queues.remove_channel(channel).into_iter().map(|write| (channel, write)));
+        }
+        all
+    }
+}
+
+impl Queues {
+    fn push(&mut self, channel: ChannelId, write: ParkedWrite) {
         self.count += 1;
         self.bytes += write.rest.len() as u64;
         let queue = self.queues.entry(channel).or_default();
@@ -54,13 +85,16 @@ impl ParkedWrites {
         queue.push_back(write);
     }
 
-    /// Takes up to `space` bytes of the write whose turn it is, and the write itself where these were its last.
-    pub(super) fn take(&mut self, space: u64) -> Option<(Bytes, Option<(ChannelId, ParkedWrite)>)> {
+    fn take(&mut self, space: u64) -> Option<(Bytes, Option<(ChannelId, ParkedWrite)>)> {
         let channel = *self.turns.front()?;
         let queue = self.queues.get_mut(&channel)?;
         let write = queue.front_mut()?;
         let len = space.min(write.rest.len() as u64);
-        let piece = write.rest.copy_to_bytes(len as usize);
+        let mut piece = write.rest.copy_to_bytes(len as usize);
+        if len < write.size / 4 {
+            // It must not keep the memory of the whole write when the rest has gone.
+            piece = Bytes::copy_from_slice(&piece);
+        }
         self.bytes -= len;
         if !write.rest.is_empty() {
             return Some((piece, None));
@@ -76,22 +110,12 @@ impl ParkedWrites {
         Some((piece, Some((channel, done))))
     }
 
-    /// Removes all that one channel has parked, in order.
-    pub(super) fn remove_channel(&mut self, channel: ChannelId) -> VecDeque<ParkedWrite> {
+    fn remove_channel(&mut self, channel: ChannelId) -> VecDeque<ParkedWrite> {
         let Some(queue) = self.queues.remove(&channel) else { return VecDeque::new() };
         self.turns.retain(|turn| *turn != channel);
         self.count -= queue.len() as u64;
         self.bytes -= queue.iter().map(|write| write.rest.len() as u64).sum::<u64>();
         queue
-    }
-
-    /// Removes everything, channel by channel.
-    pub(super) fn remove_all(&mut self) -> Vec<(ChannelId, ParkedWrite)> {
-        let mut all = Vec::new();
-        while let Some(&channel) = self.turns.front() {
-            all.extend(self.remove_channel(channel).into_iter().map(|write| (channel, write)));
-        }
-        all
     }
 }
 

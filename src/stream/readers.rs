@@ -248,13 +248,14 @@ impl Readers {
     }
 
     /// Answers the reader's first parked read, if there is something for it. `ended`: no byte will come
-    /// after the log's end.
+    /// after the log's end; `most` bounds the bytes.
     pub(super) fn serve(
         &mut self,
         now: Instant,
         key: ReaderKey,
         log: &mut Log,
         ended: bool,
+        most: u64,
     ) -> Option<Served> {
         let reader = &mut self.table[key.0];
         let size = reader.reads.front()?.size;
@@ -269,7 +270,7 @@ impl Readers {
             reader.untold += gap;
             self.lost += gap;
         }
-        let data = log.read_at(reader.cursor, size.min(READ_REPLY_BYTES_MAX));
+        let data = log.read_at(reader.cursor, size.min(most));
         let len = data.len() as u64;
         reader.cursor = reader.cursor.plus(len);
         reader.delivered += len;

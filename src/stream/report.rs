@@ -76,6 +76,10 @@ pub struct EngineReport {
     pub streams: Vec<StreamReport>,
     /// Readers of channels here.
     pub readers: Vec<ReaderReport>,
+    /// Bytes that count against the engine's share of the memory limit.
+    pub held_bytes: u64,
+    /// That share.
+    pub held_bytes_max: u64,
     /// Bytes accepted into streams at home here, ever.
     pub accepted_bytes: u64,
     /// Bytes handed to readers here, ever.

@@ -205,7 +205,8 @@ impl Worker {
             debug!(worker = %self.id, %channel, unsent = output.len(), "channel closed");
         }
         session.leftover = Bytes::new();
-        session.stage = Stage::Lingering(Linger { output, is_shut: false, discarded: 0 });
+        session.stage =
+            Stage::Lingering(Linger { output, has_sent: false, is_shut: false, discarded: 0 });
         self.lingering.push_back((deadline, key));
         self.linger(key);
     }
@@ -217,6 +218,7 @@ impl Worker {
         let (count, outcome) =
             write(&mut session.conn, &mut linger.output, &mut session.is_writable);
         self.counters.sent_bytes += count;
+        linger.has_sent |= count > 0;
         let mut is_over = outcome.is_err();
         if linger.output.is_empty() && !linger.is_shut {
             linger.is_shut = true;
@@ -251,15 +253,20 @@ impl Worker {
         }
     }
 
-    /// Closes the connections whose linger timeout is over.
+    /// Closes the connections whose linger timeout is over. A peer that still takes the last bytes in is
+    /// given the time anew.
     pub(super) fn end_lingering(&mut self) {
         while let Some(&(deadline, key)) = self.lingering.front() {
-            let is_there = self.sessions.get_mut(key).is_some();
-            if is_there && deadline > self.now.instant {
+            let session = self.sessions.get_mut(key);
+            if session.is_some() && deadline > self.now.instant {
                 break;
             }
             self.lingering.pop_front();
-            if is_there {
+            let Some(Session { stage: Stage::Lingering(linger), .. }) = session else { continue };
+            if std::mem::take(&mut linger.has_sent) {
+                let deadline = self.now.instant.plus(self.linger_timeout);
+                self.lingering.push_back((deadline, key));
+            } else {
                 self.remove(key);
             }
         }

@@ -20,7 +20,7 @@ use crate::worker::budget::{MAIL_PER_TURN, READINESS_PER_TURN, SCRATCH_BYTES, SE
 use crate::worker::session::{SessionKey, Sessions};
 use crate::worker::{
     Counters, Doorbell, Identity, Inbox, Limits, Mail, Outbox, Phase, PhaseFlag, Placement,
-    Refused, Shard, WorkerReport,
+    Refused, Shard, Tuning, WorkerReport,
 };
 
 /// The token of the worker's waker; no session's key is ever this.
@@ -39,6 +39,8 @@ pub struct Links {
     pub outboxes: Vec<(WorkerId, Outbox<Mail>)>,
     /// Where its count of connections is.
     pub placement: Arc<Placement>,
+    /// The bounds that count now.
+    pub tuning: Arc<Tuning>,
     /// Where the server is in its life.
     pub phase: Arc<PhaseFlag>,
     /// Who waits for the drain to come to its end.
@@ -57,11 +59,14 @@ pub struct Worker {
     pub(super) sessions: Sessions,
     /// Sessions that have something to do.
     pub(super) queue: VecDeque<SessionKey>,
-    /// Sessions whose channel is over, by deadline: the timeout is one, so the order is that of coming.
+    /// Sessions whose channel is over, by deadline: the timeout is one, so the order is that of coming. One
+    /// that has sent something meanwhile comes again.
     pub(super) lingering: VecDeque<(Instant, SessionKey)>,
     pub(super) linger_timeout: Duration,
     pub(super) scratch: Box<[u8]>,
     pub(super) counters: Counters,
+    /// The bounds' version that was taken over last.
+    tuning_seen: u64,
     is_draining: bool,
 }
 
@@ -100,6 +105,7 @@ impl Worker {
             lingering: VecDeque::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             counters: Counters::default(),
+            tuning_seen: 0,
             is_draining: false,
         }
     }
@@ -144,6 +150,10 @@ impl Worker {
                 self.note(readiness);
             }
         }
+        if let Some(limits) = self.links.tuning.news(&mut self.tuning_seen) {
+            self.linger_timeout = limits.linger_timeout;
+            self.shard.set_limits(limits);
+        }
         self.take_mail();
         if !self.is_draining && self.links.phase.phase() >= Phase::Draining {
             self.is_draining = true;
@@ -179,6 +189,12 @@ impl Worker {
             while let Some((channel, output)) = self.shard.poll_closed() {
                 if let Some(key) = self.sessions.key_of(channel) {
                     self.begin_linger(key, output);
+                }
+            }
+            while let Some(channel) = self.shard.poll_abandoned() {
+                if let Some(key) = self.sessions.key_of(channel) {
+                    self.counters.broken += 1;
+                    self.remove(key);
                 }
             }
             // What left may have resumed a channel, whose reads are served by settling again.

@@ -20,6 +20,7 @@ mod placement;
 mod report;
 mod session;
 mod shard;
+mod tuning;
 
 pub use doorbell::{Doorbell, Wake};
 pub use event_loop::{Links, WAKE, Worker};
@@ -29,3 +30,4 @@ pub use phase::{Phase, PhaseFlag};
 pub use placement::Placement;
 pub use report::{Counters, WorkerReport};
 pub use shard::{ChannelReport, Identity, Limits, Shard, ShardReport};
+pub use tuning::Tuning;

@@ -43,6 +43,8 @@ pub(crate) enum Stage {
 pub(crate) struct Linger {
     /// What the channel had not sent.
     pub(crate) output: Output,
+    /// Whether something of it has left since the deadline was last looked at.
+    pub(crate) has_sent: bool,
     /// Whether our FIN is sent.
     pub(crate) is_shut: bool,
     /// Bytes thrown away.

@@ -1,6 +1,8 @@
 //! A worker without its thread and sockets.
 
+mod ending;
 mod limits;
+mod memory;
 mod report;
 mod session;
 mod sessions;
@@ -15,12 +17,13 @@ use crate::id::{ChannelId, WorkerId};
 use crate::service::{error_code, error_report};
 use crate::stream::{Effect, Engine, Message};
 use crate::time::{Instant, Now};
-use crate::wire::{ErrorReport, Output, WireError};
+use crate::wire::{Output, WireError};
 
 pub use crate::service::Identity;
 pub use limits::Limits;
 pub use report::{ChannelReport, ShardReport};
 
+use memory::Memory;
 use session::{Session, Step, Surroundings};
 use sessions::Sessions;
 
@@ -47,6 +50,11 @@ pub struct Shard {
     exhausted: Vec<ChannelId>,
     /// Channels whose end is under way, and which get what answers there are first.
     answering: Vec<ChannelId>,
+    memory: Memory,
+    /// When the ends that are under way must have come on, in order; the timeout is one.
+    end_deadlines: VecDeque<(Instant, ChannelId)>,
+    /// Channels for `poll_abandoned`.
+    abandoned: VecDeque<ChannelId>,
     /// Counts `settle`.
     turn: u64,
     /// The latest time told, for the calls that are told none.
@@ -73,6 +81,9 @@ impl Shard {
             closed: VecDeque::new(),
             exhausted: Vec::new(),
             answering: Vec::new(),
+            end_deadlines: VecDeque::new(),
+            abandoned: VecDeque::new(),
+            memory: Memory::default(),
             turn: 0,
             now: Now::default(),
             is_draining: false,
@@ -81,6 +92,13 @@ impl Shard {
             malformed: 0,
             no_output: Output::default(),
         }
+    }
+
+    /// Takes new bounds over. What peers may send is bounded anew for channels to come, timeouts for what
+    /// begins now, and everything else at once.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.engine.set_limits(limits.stream.clone());
+        self.limits = limits;
     }
 
     /// Takes a new connection on; our Hello is in its output at once.
@@ -133,6 +151,8 @@ impl Shard {
                 self.exhausted.push(channel);
                 return;
             }
+            // The core counts what this message leaves behind; it is not to count twice.
+            self.memory.release_message(&mut self.engine, session);
             let around = Surroundings {
                 engine: &mut self.engine,
                 identity: &self.identity,
@@ -142,10 +162,13 @@ impl Shard {
             let step = session.step(around, self.turn, input);
             self.commands += (session.commands_in(self.turn) - commands_before) as u64;
             match step {
-                Step::Starved => return,
+                Step::Starved => {
+                    self.look_after_input(now, channel);
+                    return;
+                }
                 Step::Done => {}
                 Step::Hello => self.forget_hello_deadline(channel),
-                Step::Ended => self.end(channel, None),
+                Step::Ended => self.end(now, channel, None),
                 Step::Malformed(error) => self.refuse(now, channel, &error),
             }
             self.take_effects(now);
@@ -166,13 +189,14 @@ impl Shard {
         if let Some(session) = self.sessions.get_mut(channel) {
             session.framer.filled(count);
             session.received_bytes += count as u64;
+            self.look_after_input(now, channel);
         }
     }
 
     /// The peer will send no more bytes (FIN). All input must have been taken in before.
     pub fn receive_end(&mut self, now: Now, channel: ChannelId) {
         self.now = now;
-        self.end(channel, None);
+        self.end(now, channel, None);
     }
 
     /// The connection is broken (reset, or our bound on it is over): forget it at once.
@@ -180,6 +204,8 @@ impl Shard {
         self.now = now;
         self.forget_hello_deadline(channel);
         if let Some(session) = self.sessions.remove(channel) {
+            self.memory.forget(&mut self.engine, &session);
+            self.forget_end_deadlines();
             if !session.channel.is_closed() {
                 self.engine.close(now.instant, channel);
             }
@@ -205,7 +231,14 @@ impl Shard {
     pub fn sent(&mut self, now: Now, channel: ChannelId) {
         self.now = now;
         let Some(session) = self.sessions.get_mut(channel) else { return };
-        if session.is_paused && session.output.len() <= self.limits.unsent_bytes_resume {
+        self.memory.count(&mut self.engine, session);
+        let resume = match self.engine.is_memory_spent() {
+            true => {
+                self.limits.unsent_bytes_resume.min(self.limits.stream.short_bytes as usize / 4)
+            }
+            false => self.limits.unsent_bytes_resume,
+        };
+        if session.is_paused && session.output.len() <= resume {
             session.is_paused = false;
             self.engine.resume_reads(channel);
             self.take_effects(now);
@@ -219,6 +252,7 @@ impl Shard {
         self.engine.settle(now.instant);
         self.take_effects(now);
         self.go_on_ending(now);
+        self.feed_starved();
         self.turn += 1;
         for channel in std::mem::take(&mut self.exhausted) {
             self.mark_ready(channel);
@@ -243,10 +277,18 @@ impl Shard {
     pub fn poll_closed(&mut self) -> Option<(ChannelId, Output)> {
         while let Some(channel) = self.closed.pop_front() {
             if let Some(session) = self.sessions.remove(channel) {
+                self.memory.forget(&mut self.engine, &session);
+                self.forget_end_deadlines();
                 return Some((channel, session.output));
             }
         }
         None
+    }
+
+    /// The next channel that was given up at its end, since its peer takes nothing in. The shard has
+    /// forgotten it: the driver closes the socket at once.
+    pub fn poll_abandoned(&mut self) -> Option<ChannelId> {
+        self.abandoned.pop_front()
     }
 
     /// Takes in what another worker's shard said.
@@ -269,15 +311,13 @@ impl Shard {
     /// When `handle_timeout` must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let sessions = self.answering.iter().filter_map(|channel| self.sessions.get(*channel));
-        if sessions.into_iter().any(|session| !session.is_paused) {
+        if sessions.into_iter().any(|session| !session.is_paused) || self.can_feed() {
             // Its end needs another turn, and nothing else may come that would cause one.
             return Some(Instant::default());
         }
         let hello = self.hello_deadlines.first().map(|(deadline, _)| *deadline);
-        match (hello, self.engine.next_deadline()) {
-            (Some(hello), Some(engine)) => Some(hello.min(engine)),
-            (hello, engine) => hello.or(engine),
-        }
+        let end = self.end_deadlines.front().map(|(deadline, _)| *deadline);
+        [hello, end, self.engine.next_deadline()].into_iter().flatten().min()
     }
 
     /// Lets time pass.
@@ -295,6 +335,7 @@ impl Shard {
             self.hello_deadlines.pop_first();
             self.end_now(now, channel, Some(report));
         }
+        self.abandon_stuck_ends(now);
         self.engine.handle_timeout(now.instant);
         self.take_effects(now);
     }
@@ -340,45 +381,7 @@ impl Shard {
         }
         self.malformed += 1;
         let report = error_report(error.code(), now.unix_ms, &text);
-        self.end(channel, Some(report));
-    }
-
-    /// Begins the end of a channel whose peer has said its last. What came before counts, so it is first
-    /// answered as far as it can be: that takes until a turn gives the channel nothing more.
-    fn end(&mut self, channel: ChannelId, report: Option<ErrorReport>) {
-        self.forget_hello_deadline(channel);
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        if session.channel.finish(report) {
-            session.begin_answering();
-            self.answering.push(channel);
-            self.mark_ready(channel);
-        }
-    }
-
-    /// Ends a channel: once the core has answered what pends, our end of stream leaves.
-    fn end_now(&mut self, now: Now, channel: ChannelId, report: Option<ErrorReport>) {
-        self.end(channel, report);
-        self.stop_answering(now, channel);
-    }
-
-    fn stop_answering(&mut self, now: Now, channel: ChannelId) {
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        if session.stop_answering() {
-            self.engine.finish(now.instant, channel);
-            self.take_effects(now);
-        }
-    }
-
-    /// Goes on with the ends that are under way, after a turn's answers.
-    fn go_on_ending(&mut self, now: Now) {
-        for channel in std::mem::take(&mut self.answering) {
-            let Some(session) = self.sessions.get_mut(channel) else { continue };
-            if session.may_get_more() {
-                self.answering.push(channel);
-            } else {
-                self.stop_answering(now, channel);
-            }
-        }
+        self.end(now, channel, Some(report));
     }
 
     /// Writes our end of stream and lets the core forget the channel.
@@ -414,15 +417,20 @@ impl Shard {
     /// Tells the driver of new output, and pauses a channel that has too much of it.
     fn look_after_output(&mut self, channel: ChannelId) {
         let Some(session) = self.sessions.get_mut(channel) else { return };
+        self.memory.count(&mut self.engine, session);
         let unsent_bytes = session.output.len();
         if unsent_bytes == 0 {
             return;
         }
+        let most = match self.engine.is_memory_spent() {
+            true => self.limits.unsent_bytes_pause.min(self.limits.stream.short_bytes as usize),
+            false => self.limits.unsent_bytes_pause,
+        };
         if !session.is_ready {
             session.is_ready = true;
             self.ready.push_back(channel);
         }
-        if !session.is_paused && unsent_bytes > self.limits.unsent_bytes_pause {
+        if !session.is_paused && unsent_bytes > most {
             session.is_paused = true;
             self.engine.pause_reads(channel);
         }

@@ -12,6 +12,7 @@
 )]
 
 pub mod framing;
+pub mod idle;
 pub mod message;
 pub mod pattern;
 pub mod peer;

@@ -85,6 +85,11 @@ impl RawPeer {
         self.socket.local_addr().expect("a connected socket has an address")
     }
 
+    /// A second handle of the socket, for a thread of the test's.
+    pub fn try_clone_socket(&self) -> TcpStream {
+        self.socket.try_clone().expect("a handle more")
+    }
+
     /// Sends bytes as they are.
     pub fn send_raw(&mut self, bytes: &[u8]) {
         self.try_send_raw(bytes).expect("the broker reads");

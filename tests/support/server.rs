@@ -158,11 +158,21 @@ impl TestServer {
 
     /// Asks the broker to end (SIGTERM) and waits for it: its exit code.
     pub fn terminate(&mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.wait_for_end()
+    }
+
+    /// Sends a signal, `TERM` or another.
+    pub fn signal(&self, name: &str) {
         let killed = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args([&format!("-{name}"), &self.child.id().to_string()])
             .status()
             .expect("kill can be run");
         assert!(killed.success());
+    }
+
+    /// Waits until the process has ended: its exit code.
+    pub fn wait_for_end(&mut self) -> Option<i32> {
         wait_for(PATIENCE, "the broker has ended", || {
             self.child.try_wait().expect("a child can be waited for")
         })

@@ -105,9 +105,7 @@ impl Engine {
             state.finished.retain(|finished| *finished != id);
         }
         if !can_read {
-            if !stream.writers.contains(&channel) {
-                stream.writers.push(channel);
-            }
+            stream.add_writer(channel);
             return Ok((stream.log.end(), 0));
         }
         stream.writers.retain(|writer| *writer != channel);
@@ -133,8 +131,8 @@ impl Engine {
         let can_read = stream.meta.may_read(stream.is_owner(channel));
         let attachment = attachment_of(&mut state.attachments, &stream.meta, can_read);
         attachment.is_finished = false;
-        if attachment.reader.is_none() && !stream.writers.contains(&channel) {
-            stream.writers.push(channel);
+        if attachment.reader.is_none() {
+            stream.add_writer(channel);
         }
     }
 
@@ -192,10 +190,8 @@ impl Engine {
         let is_owner = channel.is_some_and(|channel| stream.is_owner(channel));
         let (position, lost) = stream.resolve(from)?;
         if !stream.meta.may_read(is_owner) {
-            if let Some(channel) = channel
-                && !stream.writers.contains(&channel)
-            {
-                stream.writers.push(channel);
+            if let Some(channel) = channel {
+                stream.add_writer(channel);
             }
             return Ok(stream.grant_to_writer());
         }
@@ -217,9 +213,7 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(&id) else {
             return Err(Refusal::UnknownContext(format!("no stream {id}")));
         };
-        if !stream.writers.contains(&channel) {
-            stream.writers.push(channel);
-        }
+        stream.add_writer(channel);
         Ok(stream.grant_to_writer())
     }
 
@@ -229,7 +223,7 @@ impl Engine {
         let view = self
             .views
             .entry(grant.meta.id)
-            .or_insert_with(|| View::new(grant.meta.clone(), grant.sent_from));
+            .or_insert_with(|| View::new(grant.meta.clone(), grant.sent_from).into());
         view.attaches_seen = attaches;
         if grant.sent_from < view.log.start() {
             view.log.prepend(grant.sent_from, grant.sent.clone());

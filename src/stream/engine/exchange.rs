@@ -140,9 +140,7 @@ impl Engine {
     fn note_writer(&mut self, from: WorkerId, id: StreamId, channel: ChannelId) {
         match self.streams.get_mut(&id) {
             Some(stream) if !stream.is_disposed => {
-                if !stream.writers.contains(&channel) {
-                    stream.writers.push(channel);
-                }
+                stream.add_writer(channel);
             }
             _ => self.front.send(from, Body::WriterDisposed { channel, stream: id }),
         }

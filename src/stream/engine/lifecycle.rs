@@ -47,7 +47,7 @@ impl Engine {
                 "History is {history}, more than BufferSize, which is {buffer}"
             )));
         }
-        self.admits_streams(1)?;
+        self.admits_streams(&[properties.buffer_bytes])?;
         let Some(state) = self.front.channels.get_mut(channel) else {
             return Err(Refusal::Cancelled);
         };
@@ -64,13 +64,15 @@ impl Engine {
         Ok(id)
     }
 
-    fn admits_streams(&self, count: usize) -> Result<(), Refusal> {
+    /// Whether streams with these buffers may be made.
+    fn admits_streams(&self, buffers: &[u64]) -> Result<(), Refusal> {
         let most = self.front.limits.streams_max;
-        if self.streams.len() + count > most {
+        if self.streams.len() + buffers.len() > most {
             let error = format!("the broker has {most} streams here; dispose some");
             return Err(Refusal::Limit(error));
         }
-        Ok(())
+        let sizes = buffers.iter().map(|size| self.front.limits.stream_bytes_min.min(*size));
+        self.front.budget.admit(sizes.sum())
     }
 
     /// A number whose remainder is this worker.
@@ -83,7 +85,9 @@ impl Engine {
     /// Makes a stream known: to its creator, then to whoever subscribed.
     fn introduce(&mut self, now: Instant, stream: Stream, creator: Option<ChannelId>) {
         let meta = stream.meta.clone();
-        self.streams.insert(meta.id, stream);
+        let mut stream = stream;
+        self.front.recharge(&mut stream);
+        self.streams.insert(meta.id, Box::new(stream));
         if let Some(creator) = creator {
             if meta.direction == Direction::In {
                 // It reads from the first byte.
@@ -121,7 +125,7 @@ impl Engine {
                 return Err(Refusal::InvalidValue(format!("a size is {size}, not 1 to {most}")));
             }
         }
-        self.admits_streams(2)?;
+        self.admits_streams(&[input_bytes, output_bytes])?;
         let pairs = self.front.limits.test_streams_max;
         if self.test_streams >= 2 * pairs {
             let error = format!("there are {pairs} pairs of test streams here; dispose some");
@@ -138,7 +142,7 @@ impl Engine {
             Stream::new(Meta::new(id, self.front.me, now, &properties).into(), None)
         };
         let mut source = make(input, Direction::In, input_bytes);
-        source.pump = Some(Pump::new(output));
+        source.pump = Some(Box::new(Pump::new(output)));
         let mut sink = make(output, Direction::Out, output_bytes);
         sink.pumped_from = Some(input);
         // What is written right before a client connects to the output is there for it; a writer that
@@ -407,6 +411,7 @@ impl Engine {
     /// Forgets a channel and all that it owned. No effect names it afterwards.
     pub fn close(&mut self, now: Instant, channel: ChannelId) {
         let Some(state) = self.front.channels.remove(channel) else { return };
+        self.front.budget.unpark(state.parked_bytes);
         let subscribing = match state.waiting.map(|waiting| waiting.what) {
             Some(WaitingFor::Subscribe { stream_type, .. }) => Some(stream_type),
             _ => None,

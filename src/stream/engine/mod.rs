@@ -18,6 +18,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::id::{ChannelId, StreamId, Token, WorkerId};
+use crate::stream::budget::Budget;
 use crate::stream::channels::{Channel, Channels};
 use crate::stream::front::Front;
 use crate::stream::home::Stream;
@@ -34,9 +35,11 @@ use crate::time::Instant;
 pub struct Engine {
     front: Front,
     /// Streams with their home here.
-    streams: FxHashMap<StreamId, Stream>,
+    ///
+    /// Boxed, as views are: the table is up to half empty.
+    streams: FxHashMap<StreamId, Box<Stream>>,
     /// Streams with their home elsewhere that have readers here.
-    views: FxHashMap<StreamId, View>,
+    views: FxHashMap<StreamId, Box<View>>,
     /// Channels here that have subscribed to a type, or are about to. The names come from peers, so the
     /// table keeps its defence against chosen keys.
     subscribers: HashMap<Arc<str>, Vec<ChannelId>>,
@@ -61,6 +64,7 @@ impl Engine {
     /// An engine for worker `me` of `workers`.
     pub fn new(me: WorkerId, workers: u16, limits: Limits) -> Engine {
         assert!(me.0 < workers, "worker {me} of {workers}");
+        let budget = Budget::new(limits.memory_bytes_max);
         let front = Front {
             me,
             workers,
@@ -68,6 +72,7 @@ impl Engine {
             channels: Channels::default(),
             effects: VecDeque::new(),
             outboxes: (0..workers).map(|_| Outbox::default()).collect(),
+            budget,
             dirty: VecDeque::new(),
             timers: BTreeSet::new(),
             finish_now: Vec::new(),
@@ -84,6 +89,12 @@ impl Engine {
             is_draining: false,
             past: Past::default(),
         }
+    }
+
+    /// Takes new bounds over. What was admitted under the old ones stays.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.front.budget.set_max(limits.memory_bytes_max);
+        self.front.limits = limits;
     }
 
     /// Makes a channel of this worker known. `peer` is its address, for people.
@@ -162,6 +173,27 @@ impl Engine {
         }
     }
 
+    /// Says what the driver holds for this engine's channels: bytes that wait to be sent, and those of
+    /// messages under way. They count against `Limits::memory_bytes_max`.
+    pub fn set_outside_bytes(&mut self, unsent: u64, receiving: u64) {
+        self.front.budget.set_outside(unsent, receiving);
+    }
+
+    /// Whether the memory is spent: only what is set aside may still be filled.
+    pub fn is_memory_spent(&self) -> bool {
+        self.front.budget.is_spent()
+    }
+
+    /// Whether it is spent even without the messages that are being received.
+    pub fn is_memory_spent_but_receiving(&self) -> bool {
+        self.front.budget.is_spent_but_receiving()
+    }
+
+    /// Whether the channel reads a stream, so that what it has yet to send may make memory free.
+    pub fn has_readers(&self, channel: ChannelId) -> bool {
+        self.front.channels.get(channel).is_some_and(|state| state.readers > 0)
+    }
+
     /// The next effect, in order.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.front.effects.pop_front()
@@ -169,7 +201,7 @@ impl Engine {
 
     /// When `handle_timeout` must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        if !self.front.dirty.is_empty() {
+        if !self.front.dirty.is_empty() || self.front.budget.can_feed() {
             return Some(Instant::default());
         }
         self.front.timers.first().map(|(at, _)| *at)
@@ -178,8 +210,10 @@ impl Engine {
     /// A copy of the numbers.
     pub fn report(&self) -> EngineReport {
         let mut report = EngineReport {
-            streams: self.streams.values().map(Stream::report).collect(),
+            streams: self.streams.values().map(|stream| stream.report()).collect(),
             readers: Vec::new(),
+            held_bytes: self.front.budget.held(),
+            held_bytes_max: self.front.limits.memory_bytes_max,
             accepted_bytes: self.past.accepted_bytes,
             delivered_bytes: self.past.delivered_bytes,
             lost_bytes: self.past.lost_bytes,

@@ -14,12 +14,13 @@ impl Engine {
     /// many small writes leave in one reply.
     pub fn settle(&mut self, now: Instant) {
         self.front.turn += 1;
+        self.front.budget.begin_turn();
         for channel in std::mem::take(&mut self.front.finish_now) {
             self.finish_now(now, channel);
         }
         // What is left for the next turn is marked again meanwhile, so only today's count is taken.
         let mut later = Vec::new();
-        while let Some(id) = self.front.dirty.pop_front() {
+        while let Some(id) = self.next_to_settle() {
             let has_more = if self.streams.contains_key(&id) {
                 self.settle_stream(now, id)
             } else {
@@ -36,6 +37,18 @@ impl Engine {
                 self.front.mark_view(view);
             }
         }
+    }
+
+    /// What has changed, and then what waits for memory, as long as there is some.
+    fn next_to_settle(&mut self) -> Option<StreamId> {
+        if let Some(id) = self.front.dirty.pop_front() {
+            return Some(id);
+        }
+        let id = self.front.budget.next_starved()?;
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.is_starved = false;
+        }
+        Some(id)
     }
 
     /// Settles one stream; returns whether something is left for the next turn.
@@ -60,6 +73,7 @@ impl Engine {
         let Engine { front, streams, .. } = self;
         let Some(stream) = streams.get_mut(&id) else { return false };
         stream.retire();
+        front.recharge(stream);
         front.list_for_views(stream);
         if stream.timer.is_none() || stream.is_timer_stale {
             stream.is_timer_stale = false;
@@ -75,6 +89,7 @@ impl Engine {
     fn forget(&mut self, id: StreamId) {
         let Some(mut stream) = self.streams.remove(&id) else { return };
         self.front.arm(id, &mut stream.timer, None);
+        self.front.budget.recharge(&mut stream.charged, 0);
         self.test_streams -= usize::from(stream.is_test());
         self.past.accepted_bytes += stream.accepted_bytes;
         self.past.delivered_bytes += stream.readers.delivered;
@@ -86,7 +101,8 @@ impl Engine {
         if let Some(output) = self.streams.get_mut(&id)
             && let Some(input) = output.pumped_from
         {
-            let has_room = output.space() > 0;
+            let ceiling = output.ceiling(&self.front.budget);
+            let has_room = output.space(ceiling) > 0;
             let Engine { front, streams, .. } = self;
             if let Some(input) = streams.get_mut(&input)
                 && has_room
@@ -109,15 +125,19 @@ impl Engine {
             output.is_held = false;
         }
         let before = pump.cursor;
+        let mut ceiling = 0;
         let space = match &mut output {
-            Some(output) if !output.is_ended => output.space(),
+            Some(output) if !output.is_ended => {
+                ceiling = output.ceiling(&front.budget);
+                output.space(ceiling)
+            }
             // Nobody will ever read it.
             _ => u64::MAX,
         };
         for piece in pump.take(&mut input.log, space) {
             if let Some(output) = output.as_mut().filter(|output| !output.is_ended) {
                 let len = piece.len();
-                output.append(&Payload::Owned(piece), len);
+                front.append(output, &Payload::Owned(piece), len, ceiling);
                 front.mark(output);
             }
         }
@@ -220,13 +240,15 @@ impl Front {
     fn unpark(&mut self, stream: &mut Stream) -> bool {
         let mut went_in = false;
         while !stream.parked.is_empty() {
-            let space = stream.space();
+            let ceiling = stream.ceiling(&self.budget);
+            let space = stream.space(ceiling);
             if space == 0 {
+                self.note_starved(stream);
                 break;
             }
             let Some((piece, done)) = stream.parked.take(space) else { break };
             let len = piece.len();
-            stream.append(&Payload::Owned(piece), len);
+            self.append(stream, &Payload::Owned(piece), len, ceiling);
             went_in = true;
             if let Some((channel, write)) = done {
                 self.answer_write(stream.meta.id, channel, write.token, write.size, Ok(()));
@@ -236,6 +258,15 @@ impl Front {
             stream.full_since = None;
         }
         went_in
+    }
+
+    /// Lists a stream whose own buffer has space, so that it is looked at when there is memory.
+    fn note_starved(&mut self, stream: &mut Stream) {
+        let buffer = stream.meta.buffer_bytes;
+        if !stream.is_starved && stream.space(buffer) > 0 {
+            stream.is_starved = true;
+            self.budget.starve(stream.meta.id);
+        }
     }
 
     /// Lists the stream for each worker whose view lacks something that it may have now.

@@ -270,7 +270,7 @@ impl Engine {
             .streams
             .values()
             .filter(|stream| stream.meta.matches(wanted))
-            .map(crate::stream::home::Stream::report)
+            .map(|stream| stream.report())
             .collect();
         streams.sort_by_key(|stream| (stream.created_at, stream.id));
         streams

@@ -102,12 +102,13 @@ impl Engine {
             return front.done(channel, token.clone(), Err(error));
         }
         let len = data.len();
-        let mut taken = 0;
+        let (mut taken, mut ceiling) = (0, stream.meta.buffer_bytes);
         if stream.parked.is_empty() {
-            taken = stream.room_for(len as u64) as usize;
+            ceiling = stream.ceiling(&front.budget);
+            taken = stream.room_for(len as u64, ceiling) as usize;
         }
         if taken == len && stream.parked.is_empty() {
-            stream.append(&data, taken);
+            front.append(stream, &data, taken, ceiling);
             front.mark(stream);
             return front.done(channel, token.clone(), Ok(()));
         }
@@ -115,10 +116,13 @@ impl Engine {
         // writing is told no.
         let may_pause = is_silent && !stream.may_be_read_by(channel);
         let rest = (len - taken) as u64;
-        if let Err(error) = front.limits.admit_parked(may_pause, parked_bytes, pending, rest) {
+        let (limits, budget) = (&front.limits, &front.budget);
+        if let Err(error) = limits.admit_parked(budget, may_pause, parked_bytes, pending, rest) {
             return front.done(channel, token.clone(), Err(error));
         }
-        stream.append(&data, taken);
+        if taken > 0 {
+            front.append(stream, &data, taken, ceiling);
+        }
         let write =
             ParkedWrite { token: token.clone(), rest: rest_of(&data, taken), size: len as u64 };
         stream.parked.push(channel, write);
@@ -148,7 +152,8 @@ impl Engine {
         let may_be_read = meta.direction == Direction::Bus || meta.may_read(is_owner);
         let may_pause = is_silent && !may_be_read;
         let len = data.len() as u64;
-        if let Err(error) = front.limits.admit_parked(may_pause, parked_bytes, pending, len) {
+        let (limits, budget) = (&front.limits, &front.budget);
+        if let Err(error) = limits.admit_parked(budget, may_pause, parked_bytes, pending, len) {
             return front.done(channel, token.clone(), Err(error));
         }
         attachment.remote_pending += 1;
@@ -180,8 +185,9 @@ impl Engine {
         };
         let mut taken = 0;
         if stream.parked.is_empty() {
-            taken = stream.room_for(size) as usize;
-            stream.append(&Payload::Owned(data.clone()), taken);
+            let ceiling = stream.ceiling(&front.budget);
+            taken = stream.room_for(size, ceiling) as usize;
+            front.append(stream, &Payload::Owned(data.clone()), taken, ceiling);
         }
         front.mark(stream);
         if taken as u64 == size && stream.parked.is_empty() {

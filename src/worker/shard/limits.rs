@@ -19,7 +19,8 @@ pub struct Limits {
     pub commands_per_turn: usize,
     /// How long a peer may take to say Hello.
     pub hello_timeout: Duration,
-    /// How long a channel lingers for its peer's end after our own EOS.
+    /// How long the end of a channel waits for its peer: to take in anything of what waits for it, and
+    /// after our own EOS to say its own.
     pub linger_timeout: Duration,
 }
 

@@ -31,6 +31,12 @@ pub struct Session {
     pub is_paused: bool,
     /// Whether it stands in the shard's queue of ready channels.
     pub is_ready: bool,
+    /// Whether it waits for memory with a long message under way.
+    pub is_starved: bool,
+    /// What it counts against the memory: bytes of a message under way, and bytes unsent.
+    pub counted: Counted,
+    /// Bytes sent when the end under way was last looked at.
+    pub sent_at_check: u64,
     /// Bytes received.
     pub received_bytes: u64,
     /// Bytes ever put into `output`.
@@ -42,6 +48,15 @@ pub struct Session {
     commands_in_turn: usize,
     /// While the peer's end waits for the answers that there still are: `queued_bytes` when last looked at.
     answered_bytes: Option<u64>,
+}
+
+/// Bytes held for one channel outside of the core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Of a message under way.
+    pub receiving: u64,
+    /// That wait to be sent.
+    pub unsent: u64,
 }
 
 /// What became of one frame.
@@ -102,6 +117,9 @@ impl Session {
             waits: false,
             is_paused: false,
             is_ready: false,
+            is_starved: false,
+            counted: Counted::default(),
+            sent_at_check: 0,
             received_bytes: 0,
             queued_bytes,
             commands: 0,
@@ -113,7 +131,17 @@ impl Session {
 
     /// Whether further bytes of the peer can be taken in.
     pub fn wants_input(&self) -> bool {
-        self.channel.takes_input() && !self.waits && !self.is_paused
+        self.channel.takes_input() && !self.waits && !self.is_paused && !self.is_starved
+    }
+
+    /// Bytes that the driver has taken out of `output`, ever.
+    pub fn sent_bytes(&self) -> u64 {
+        self.queued_bytes - self.output.len() as u64
+    }
+
+    /// What it holds now.
+    pub fn count(&self) -> Counted {
+        Counted { receiving: self.framer.buffered_bytes() as u64, unsent: self.output.len() as u64 }
     }
 
     /// Commands received in turn number `turn`.
@@ -240,7 +268,7 @@ impl Session {
             peer: self.peer.clone(),
             commands: self.commands,
             received_bytes: self.received_bytes,
-            sent_bytes: self.queued_bytes - unsent_bytes,
+            sent_bytes: self.sent_bytes(),
             unsent_bytes,
         }
     }

@@ -131,6 +131,12 @@ impl Broker {
             peer.is_closed = true;
             peer.output.extend(output.to_vec());
         }
+        while let Some(id) = shard.poll_abandoned() {
+            happened = true;
+            let peer = self.peers.iter_mut().find(|peer| peer.id == id).unwrap();
+            assert!(shard.output(id).is_empty(), "the shard has forgotten it");
+            peer.is_closed = true;
+        }
         for to in (0..self.shards.len()).filter(|to| *to != index) {
             while let Some(message) = self.shards[index].poll_message(WorkerId(to as u16)) {
                 happened = true;

@@ -1,6 +1,8 @@
 //! Whole brokers without threads and sockets: bytes of peers in, bytes to peers out.
 
 mod broker;
+mod ending;
+mod memory;
 
 use std::time::Duration;
 

@@ -1,0 +1,81 @@
+//! How a channel comes to its end: what came before is answered, then our end of stream leaves.
+
+use crate::id::ChannelId;
+use crate::time::Now;
+use crate::wire::ErrorReport;
+use crate::worker::shard::Shard;
+
+impl Shard {
+    /// Begins the end of a channel whose peer has said its last. What came before counts, so it is first
+    /// answered as far as it can be: that takes until a turn gives the channel nothing more.
+    pub(super) fn end(&mut self, now: Now, channel: ChannelId, report: Option<ErrorReport>) {
+        self.forget_hello_deadline(channel);
+        let Some(session) = self.sessions.get_mut(channel) else { return };
+        if session.channel.finish(report) {
+            session.begin_answering();
+            let deadline = now.instant.plus(self.limits.linger_timeout);
+            session.sent_at_check = session.sent_bytes();
+            self.end_deadlines.push_back((deadline, channel));
+            self.answering.push(channel);
+            self.mark_ready(channel);
+        }
+    }
+
+    /// Ends a channel: once the core has answered what pends, our end of stream leaves.
+    pub(super) fn end_now(&mut self, now: Now, channel: ChannelId, report: Option<ErrorReport>) {
+        self.end(now, channel, report);
+        self.stop_answering(now, channel);
+    }
+
+    fn stop_answering(&mut self, now: Now, channel: ChannelId) {
+        let Some(session) = self.sessions.get_mut(channel) else { return };
+        if session.stop_answering() {
+            self.engine.finish(now.instant, channel);
+            self.take_effects(now);
+        }
+    }
+
+    /// Goes on with the ends that are under way, after a turn's answers.
+    pub(super) fn go_on_ending(&mut self, now: Now) {
+        for channel in std::mem::take(&mut self.answering) {
+            let Some(session) = self.sessions.get_mut(channel) else { continue };
+            if session.may_get_more() {
+                self.answering.push(channel);
+            } else {
+                self.stop_answering(now, channel);
+            }
+        }
+    }
+
+    /// Drops the first deadlines where their channels are gone.
+    pub(super) fn forget_end_deadlines(&mut self) {
+        while let Some((_, channel)) = self.end_deadlines.front()
+            && self.sessions.get(*channel).is_none()
+        {
+            self.end_deadlines.pop_front();
+        }
+    }
+
+    /// Gives up the ends whose peers have taken nothing in for the linger timeout. What a slow peer takes
+    /// in, however little, gives it the time anew.
+    pub(super) fn abandon_stuck_ends(&mut self, now: Now) {
+        while let Some(&(deadline, channel)) = self.end_deadlines.front() {
+            if deadline > now.instant {
+                break;
+            }
+            self.end_deadlines.pop_front();
+            let Some(session) = self.sessions.get_mut(channel) else { continue };
+            let sent = session.sent_bytes();
+            if sent > session.sent_at_check {
+                session.sent_at_check = sent;
+                let deadline = now.instant.plus(self.limits.linger_timeout);
+                self.end_deadlines.push_back((deadline, channel));
+                continue;
+            }
+            let unsent = session.output.len();
+            tracing::info!(worker = %self.me, %channel, peer = %session.peer, unsent, "gave the channel up at its end: the peer takes nothing in");
+            self.abort(now, channel);
+            self.abandoned.push_back(channel);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What channels hold outside of the core, and which of them wait for memory.
+//!
+//! A message of up to `short_bytes` is always taken in, since it may be the command that makes memory
+//! free. A longer one is not, once the memory is spent: the socket is not read until there is some. That
+//! could wait for ever in two cases, so they are kept out. Where the channel reads streams itself, what
+//! would free the memory may be behind the message: the channel is closed with code 4. Where nothing but
+//! such messages holds the memory, none would ever be whole: one of them at a time goes on beyond the
+//! limit, which costs one message.
+
+use std::collections::VecDeque;
+
+use crate::id::ChannelId;
+use crate::stream::Engine;
+use crate::time::Now;
+use crate::wire::WireError;
+use crate::worker::shard::Shard;
+use crate::worker::shard::session::{Counted, Session};
+
+/// The sums over all channels, and the queue for memory.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    sum: Counted,
+    /// Channels with a long message under way that are not read.
+    starved: VecDeque<ChannelId>,
+    /// The channel whose long message may go on beyond the limit.
+    favoured: Option<ChannelId>,
+}
+
+impl Memory {
+    /// Counts anew what a channel holds.
+    pub(super) fn count(&mut self, engine: &mut Engine, session: &mut Session) {
+        let now = session.count();
+        self.replace(engine, session.counted, now);
+        session.counted = now;
+    }
+
+    /// Counts a message under way no more: it may be whole with the next step.
+    pub(super) fn release_message(&mut self, engine: &mut Engine, session: &mut Session) {
+        if session.counted.receiving > 0 {
+            let now = Counted { receiving: 0, ..session.counted };
+            self.replace(engine, session.counted, now);
+            session.counted = now;
+        }
+    }
+
+    /// Counts a channel no more.
+    pub(super) fn forget(&mut self, engine: &mut Engine, session: &Session) {
+        self.replace(engine, session.counted, Counted::default());
+    }
+
+    fn replace(&mut self, engine: &mut Engine, old: Counted, new: Counted) {
+        if old != new {
+            self.sum.receiving = self.sum.receiving - old.receiving + new.receiving;
+            self.sum.unsent = self.sum.unsent - old.unsent + new.unsent;
+            engine.set_outside_bytes(self.sum.unsent, self.sum.receiving);
+        }
+    }
+}
+
+impl Shard {
+    /// Counts a message under way, and stops reading a channel whose message there is no memory for.
+    pub(super) fn look_after_input(&mut self, now: Now, channel: ChannelId) {
+        let Some(session) = self.sessions.get_mut(channel) else { return };
+        self.memory.count(&mut self.engine, session);
+        let is_long = session.counted.receiving > self.limits.stream.short_bytes;
+        if !is_long || session.is_starved || !self.engine.is_memory_spent() {
+            return;
+        }
+        if self.memory.favoured == Some(channel) || self.favour(channel) {
+            return;
+        }
+        if self.engine.has_readers(channel) {
+            let text = "No memory for a long message of a channel that also reads".to_owned();
+            return self.refuse(now, channel, &WireError::Limit(text));
+        }
+        if let Some(session) = self.sessions.get_mut(channel) {
+            session.is_starved = true;
+            self.memory.starved.push_back(channel);
+        }
+    }
+
+    /// Lets one channel go on beyond the limit, if none may and only messages under way are in its way.
+    fn favour(&mut self, channel: ChannelId) -> bool {
+        let may = self.may_favour();
+        if may {
+            self.memory.favoured = Some(channel);
+        }
+        may
+    }
+
+    /// Goes on with the channels that wait for memory, as far as there is some.
+    pub(super) fn feed_starved(&mut self) {
+        if let Some(favoured) = self.memory.favoured {
+            let receiving =
+                self.sessions.get(favoured).map_or(0, |session| session.count().receiving);
+            if receiving <= self.limits.stream.short_bytes {
+                self.memory.favoured = None;
+            }
+        }
+        // One a turn: what it receives then is counted before the next may go on.
+        if !self.can_feed() {
+            return;
+        }
+        if let Some(channel) = self.memory.starved.pop_front() {
+            let is_spent = self.engine.is_memory_spent();
+            let Some(session) = self.sessions.get_mut(channel) else { return };
+            session.is_starved = false;
+            if is_spent {
+                self.favour(channel);
+            }
+            self.mark_ready(channel);
+        }
+    }
+
+    /// Whether a channel that waits for memory could go on.
+    pub(super) fn can_feed(&self) -> bool {
+        let Some(&channel) = self.memory.starved.front() else { return false };
+        let is_there = self.sessions.get(channel).is_some();
+        !is_there || !self.engine.is_memory_spent() || self.may_favour()
+    }
+
+    fn may_favour(&self) -> bool {
+        self.memory.favoured.is_none() && !self.engine.is_memory_spent_but_receiving()
+    }
+}

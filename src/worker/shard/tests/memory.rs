@@ -1,0 +1,129 @@
+//! What messages under way and unsent bytes may hold.
+
+use super::broker::Broker;
+use super::*;
+
+const MIB: usize = 1 << 20;
+
+fn broker() -> Broker {
+    let mut limits = Limits::default();
+    limits.stream.memory_bytes_max = MIB as u64;
+    Broker::new(1, &limits)
+}
+
+/// A peer with a stream of its own that keeps what it is sent.
+fn writer(broker: &mut Broker, stream: usize) -> usize {
+    let peer = broker.open(0);
+    broker.send(peer, "E|Locator|Hello|[\"ZeroCopy\"]|");
+    broker.take(peer);
+    let created = broker.ask(
+        peer,
+        "C|1|StreamBroker|create|\"T\"|{\"BufferSize\":65536,\"Hold\":true,\"StallTimeout\":null}|",
+    );
+    assert_eq!(created, format!("R|1||\"VS{stream}\"|<eom>\n"));
+    peer
+}
+
+/// One write of a MiB, in a BIN block.
+fn long_write(stream: usize) -> Vec<u8> {
+    let mut bytes = format!("C|2|Streams|write|\"VS{stream}\"|{MIB}|({MIB})").replace('|', "\0");
+    let mut bytes = std::mem::take(&mut bytes).into_bytes();
+    bytes.extend([3, 3, 0x80, 0x80, 0x40]);
+    bytes.extend(std::iter::repeat_n(b'x', MIB));
+    bytes.extend([0, 3, 1]);
+    bytes
+}
+
+/// Bytes come as they do from a socket.
+fn pour(broker: &mut Broker, peer: usize, bytes: &[u8]) {
+    for part in bytes.chunks(16 << 10) {
+        broker.arrive(peer, part);
+        broker.run();
+    }
+}
+
+fn wants_input(broker: &Broker, peer: usize) -> bool {
+    broker.shards[0].wants_input(broker.peers[peer].id)
+}
+
+fn held(broker: &Broker) -> u64 {
+    broker.shards[0].report().engine.held_bytes
+}
+
+#[test]
+fn long_messages_wait_for_memory_and_all_come_in_when_there_is_some() {
+    let mut broker = broker();
+    let writers: Vec<usize> = (0..6).map(|stream| writer(&mut broker, stream)).collect();
+    for (stream, &writer) in writers.iter().enumerate() {
+        pour(&mut broker, writer, &long_write(stream)[..600 << 10]);
+    }
+    let waiting =
+        |broker: &Broker| writers.iter().filter(|writer| !wants_input(broker, **writer)).count();
+    assert_eq!(waiting(&broker), 4, "the first found memory, and one may go beyond the limit");
+    // Each that waits has shown that its message is long, and no more.
+    assert!(held(&broker) < (2 * MIB) as u64, "{}", held(&broker));
+    let short = broker.greet(0);
+    assert_eq!(broker.ask(short, "C|1|Locator|sync|"), "R|1||<eom>\n");
+
+    for (stream, &writer) in writers.iter().enumerate() {
+        pour(&mut broker, writer, &long_write(stream)[600 << 10..]);
+    }
+    // One write is whole and parked now: that alone is as much as there may be.
+    assert!(held(&broker) < (3 * MIB) as u64, "{}", held(&broker));
+    assert!(waiting(&broker) >= 5);
+    for stream in 0..writers.len() {
+        broker.ask(short, &format!("C|2|Streams|connect|\"VS{stream}\"|"));
+    }
+    // A stream is read in small pieces while the memory is spent.
+    for round in 0..300 * writers.len() {
+        let stream = round % writers.len();
+        broker.ask(short, &format!("C|{}|Streams|read|\"VS{stream}\"|1000000|", round + 9));
+    }
+    for &writer in &writers {
+        assert!(wants_input(&broker, writer));
+        assert_eq!(broker.take(writer), "R|2||<eom>\n");
+    }
+    assert!(held(&broker) < (MIB / 2) as u64, "{}", held(&broker));
+}
+
+#[test]
+fn a_channel_that_reads_is_closed_over_a_long_message_that_finds_no_memory() {
+    let mut broker = broker();
+    let hoarder = writer(&mut broker, 0);
+    let reader = writer(&mut broker, 1);
+    pour(&mut broker, hoarder, &long_write(0));
+    broker.ask(reader, "C|2|Streams|connect|\"VS0\"|");
+    // It reads nothing yet, so the memory stays spent.
+    pour(&mut broker, reader, &long_write(1)[..120 << 10]);
+    assert!(wants_input(&broker, reader), "a message may be as long as a packet");
+    pour(&mut broker, reader, &long_write(1)[120 << 10..160 << 10]);
+    let end = broker.take(reader);
+    assert!(end.contains("<eos>{\"Code\":4,"), "{end}");
+    assert!(end.contains("No memory for a long message"), "{end}");
+    assert!(broker.peers[reader].is_closed);
+}
+
+#[test]
+fn a_peer_that_does_not_take_its_replies_holds_less_when_memory_is_spent() {
+    let mut broker = broker();
+    let hoarder = writer(&mut broker, 0);
+    let deaf = broker.greet(0);
+    broker.send(deaf, "C|1|Streams|connect|\"VS0\"|");
+    pour(&mut broker, hoarder, &long_write(0));
+    broker.peers[deaf].reads = false;
+    for token in 2..50 {
+        broker.send(deaf, &format!("C|{token}|Streams|read|\"VS0\"|1000000|"));
+    }
+    let unsent = broker.shards[0].report().channels[1].unsent_bytes;
+    assert!((128 << 10..400 << 10).contains(&unsent), "{unsent}");
+    broker.peers[deaf].reads = true;
+    for token in 50..100 {
+        broker.send(deaf, &format!("C|{token}|Streams|read|\"VS0\"|1000000|"));
+        let id = broker.peers[deaf].id;
+        let Broker { shards, peers, now } = &mut broker;
+        peers[deaf].flush(&mut shards[0], *now);
+        assert_eq!(peers[deaf].id, id);
+    }
+    broker.run();
+    assert_eq!(broker.take(hoarder), "R|2||<eom>\n");
+}
