@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::client::link::Link;
 use crate::client::{
-    Address, AttachOptions, Attached, CallId, ClientError, CreateOptions, Event, ReadReply,
-    Receiver, Reply, Sender, StreamEntry,
+    Address, AttachOptions, Attached, CallId, ClientError, CreateOptions, Event, Key,
+    ReadReply, Receiver, Reply, Sender, StreamEntry,
 };
 use crate::wire::MessageWriter;
 
@@ -196,7 +196,7 @@ impl Connection {
     }
 
     /// `StreamBroker.adopt`: how many bytes the stream has accepted.
-    pub fn adopt(&mut self, stream: &str, key: &str) -> Result<u64, ClientError> {
+    pub fn adopt(&mut self, stream: &str, key: &Key) -> Result<u64, ClientError> {
         let call = self.sender.adopt(stream, key);
         match self.wait(call)? {
             Reply::Adopted(position) => Ok(position),
@@ -208,6 +208,15 @@ impl Connection {
     pub fn sync(&mut self) -> Result<(), ClientError> {
         let call = self.sender.sync();
         self.wait(call).map(drop)
+    }
+
+    /// `Locator.getAgentID`: which process the peer is. Stream IDs hold within one.
+    pub fn agent_id(&mut self) -> Result<String, ClientError> {
+        let call = self.sender.agent_id();
+        match self.wait(call)? {
+            Reply::AgentId(id) => Ok(id),
+            other => mismatch(&other),
+        }
     }
 
     /// `Diagnostics.createTestStreams`: the IDs of input and output.

@@ -140,6 +140,23 @@ impl Receiver {
         Ok(())
     }
 
+    /// Waits for bytes of the peer, but no longer than `patience` (not zero). Whether some came.
+    pub fn fill_within(&mut self, patience: Duration) -> Result<bool, ClientError> {
+        let socket = &self.link.socket;
+        socket.set_read_timeout(Some(patience)).map_err(ClientError::Disconnected)?;
+        let filled = self.fill();
+        let lifted = self.link.socket.set_read_timeout(None);
+        match filled {
+            Err(ClientError::Disconnected(error))
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+            Ok(()) => lifted.map(|()| true).map_err(ClientError::Disconnected),
+        }
+    }
+
     /// Waits for the reply to `call`; what comes before it is kept for [`Receiver::receive`].
     pub fn wait(&mut self, call: CallId) -> Result<Reply, ClientError> {
         let is_it =
