@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::client::link::Link;
 use crate::client::{
-    Address, AttachOptions, Attached, CallId, ClientError, CreateOptions, Event, Key,
-    ReadReply, Receiver, Reply, Sender, StreamEntry,
+    Address, AttachOptions, Attached, CallId, ClientError, CreateOptions, Event, Key, ReadReply,
+    Receiver, Reply, Sender, StreamEntry,
 };
 use crate::wire::MessageWriter;
 
