@@ -9,5 +9,8 @@ mod exit_codes;
 mod fan_out;
 mod hostile_input;
 mod python_client;
+mod relay;
+mod resume;
 mod slow_readers;
+mod stall;
 mod tools;
