@@ -17,6 +17,8 @@ use crate::wire::MessageWriter;
 
 /// Idle time after which the system asks whether the peer is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long it waits for an answer before it asks again, some times.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How to connect.
 #[derive(Clone, Debug)]
@@ -250,7 +252,9 @@ fn open_socket(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
         match TcpStream::connect_timeout(&candidate, timeout) {
             Ok(socket) => {
                 socket.set_nodelay(true)?;
-                let keep_alive = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE);
+                let keep_alive = socket2::TcpKeepalive::new()
+                    .with_time(KEEP_ALIVE)
+                    .with_interval(KEEP_ALIVE_INTERVAL);
                 socket2::SockRef::from(&socket).set_tcp_keepalive(&keep_alive)?;
                 return Ok(socket);
             }

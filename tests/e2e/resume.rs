@@ -7,6 +7,7 @@ use rand::rngs::SmallRng;
 use serde_json::json;
 
 use crate::relay::{Break, How, Relay};
+use crate::support::message::error_code;
 use crate::support::peer::quoted;
 use crate::support::{PATIENCE, Pattern, Seed, TestServer, Tool, wait_until};
 
@@ -94,6 +95,22 @@ fn the_key_is_told_to_nobody() {
     ] {
         assert!(!text.contains(SECRET), "{text}");
     }
+}
+
+#[test]
+fn writer_whose_stream_is_taken_over_says_so() {
+    let server = TestServer::start();
+    let broker = server.broker();
+    let mut publisher = Tool::start(&["pub", "--broker", &broker, "--type", "T", "--key", "k"]);
+    let stream = publisher.told_stream();
+    let mut heir = server.peer();
+    let adopted = heir.call("StreamBroker", "adopt", &[&quoted(&stream), b"\"k\""]);
+    assert_eq!(error_code(&adopted[0]), 0);
+    publisher.type_in(b"late");
+    wait_until(PATIENCE, "it ends", || !publisher.is_running());
+    let outcome = publisher.wait();
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("taken over"), "{}", outcome.stderr);
 }
 
 #[test]
