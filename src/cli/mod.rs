@@ -12,10 +12,10 @@ mod ls;
 mod progress;
 mod publish;
 mod raw_output;
+mod retry;
 mod serve;
 mod tail;
 mod units;
-mod window;
 
 pub use exit::{Exit, OutputError};
 

@@ -6,3 +6,4 @@ mod cluster;
 mod core;
 mod framing;
 mod promises;
+mod takeover;

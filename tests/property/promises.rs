@@ -10,17 +10,17 @@ use weir::stream::{
 
 use crate::cluster::{Cluster, Told};
 
-const STALL: Duration = Duration::from_millis(100);
+pub const STALL: Duration = Duration::from_millis(100);
 
 /// An agent on worker 0 and a host on worker 0 or 1.
-struct Pair {
-    cluster: Cluster,
-    agent: ChannelId,
-    host: ChannelId,
+pub struct Pair {
+    pub cluster: Cluster,
+    pub agent: ChannelId,
+    pub host: ChannelId,
 }
 
 /// Runs a test with the host beside the stream and away from it.
-fn both(test: impl Fn(Pair)) {
+pub fn both(test: impl Fn(Pair)) {
     for host_worker in [0, 1] {
         let mut cluster = Cluster::new(7, 2, 64, &Limits::default());
         let agent = cluster.open(0);
@@ -29,7 +29,7 @@ fn both(test: impl Fn(Pair)) {
     }
 }
 
-fn small(stall_timeout: StallTimeout) -> Properties {
+pub fn small(stall_timeout: StallTimeout) -> Properties {
     let mut properties = Properties::new("log");
     properties.buffer_bytes = 10;
     properties.history_bytes = 0;
@@ -38,13 +38,13 @@ fn small(stall_timeout: StallTimeout) -> Properties {
 }
 
 impl Pair {
-    fn run(&mut self, channel: ChannelId, command: Command<'_>) -> Vec<Told> {
+    pub fn run(&mut self, channel: ChannelId, command: Command<'_>) -> Vec<Told> {
         self.cluster.send(channel, "command", command);
         self.cluster.rest();
         self.cluster.told(channel)
     }
 
-    fn create(&mut self, properties: Properties) -> StreamId {
+    pub fn create(&mut self, properties: Properties) -> StreamId {
         match self.run(self.agent, Command::Create(Box::new(properties)))[..] {
             [Told::Reply(_, Reply::Stream(Ok(stream)))] => stream,
             ref other => panic!("{other:?}"),
@@ -52,7 +52,7 @@ impl Pair {
     }
 
     /// Writes, and says whether the write was answered at once.
-    fn write(&mut self, stream: StreamId, text: &str) -> Option<Result<(), Refusal>> {
+    pub fn write(&mut self, stream: StreamId, text: &str) -> Option<Result<(), Refusal>> {
         let data = Payload::Borrowed(text.as_bytes());
         match self.run(self.agent, Command::Write { stream, data }).pop() {
             None => None,
@@ -61,12 +61,12 @@ impl Pair {
         }
     }
 
-    fn connect(&mut self, stream: StreamId) {
+    pub fn connect(&mut self, stream: StreamId) {
         let told = self.run(self.host, Command::Connect(stream));
         assert!(matches!(told[..], [Told::Reply(_, Reply::Done(Ok(())))]), "{told:?}");
     }
 
-    fn attach(&mut self, stream: StreamId, options: AttachOptions) -> (u64, u64) {
+    pub fn attach(&mut self, stream: StreamId, options: AttachOptions) -> (u64, u64) {
         match self.run(self.host, Command::Attach(stream, options))[..] {
             [Told::Reply(_, Reply::Attached(Ok((position, lost))))] => (position.0, lost),
             ref other => panic!("{other:?}"),
@@ -74,7 +74,7 @@ impl Pair {
     }
 
     /// Reads what is there: bytes, lost size, end of stream.
-    fn read(&mut self, stream: StreamId) -> (String, u64, bool) {
+    pub fn read(&mut self, stream: StreamId) -> (String, u64, bool) {
         let told = self.run(self.host, Command::Read { stream, size: u64::MAX });
         for told in told {
             if let Told::Reply(_, Reply::Read { data, error: None, lost, eos }) = told {
@@ -84,12 +84,12 @@ impl Pair {
         panic!("the read is not answered");
     }
 
-    fn wait(&mut self, time: Duration) {
+    pub fn wait(&mut self, time: Duration) {
         self.cluster.now = self.cluster.now.plus(time);
         self.cluster.rest();
     }
 
-    fn answers(&mut self) -> usize {
+    pub fn answers(&mut self) -> usize {
         self.cluster.rest();
         let told = self.cluster.told(self.agent);
         let done = |told: &&Told| matches!(told, Told::Reply(_, Reply::Done(Ok(()))));
@@ -317,68 +317,6 @@ fn a_lingering_stream_is_readable_for_late_hosts_until_its_time() {
             panic!("{told:?}")
         };
         assert!(pair.cluster.engines[0].report().streams.is_empty());
-    });
-}
-
-#[test]
-fn a_keyed_stream_waits_for_its_creator_and_goes_on_where_it_stopped() {
-    for new_worker in [0, 1] {
-        both(|mut pair| {
-            let mut properties = small(StallTimeout::Never);
-            properties.key = Some("secret".into());
-            properties.keep_for = STALL;
-            let stream = pair.create(properties);
-            pair.connect(stream);
-            pair.write(stream, "01234567");
-            assert_eq!(pair.write(stream, "89ab"), None);
-            pair.cluster.close(pair.agent);
-            pair.wait(STALL / 2);
-            pair.agent = pair.cluster.open(new_worker);
-            let told = pair.run(pair.agent, Command::Adopt { stream, key: "guess" });
-            let [Told::Reply(_, Reply::Adopted(Err(Refusal::WrongKey(_))))] = told[..] else {
-                panic!("{told:?}")
-            };
-            let told = pair.run(pair.agent, Command::Adopt { stream, key: "secret" });
-            let [Told::Reply(_, Reply::Adopted(Ok(Offset(10))))] = told[..] else {
-                panic!("{told:?}")
-            };
-            pair.wait(10 * STALL);
-            assert_eq!(pair.read(stream), ("0123456789".into(), 0, false));
-            assert_eq!(pair.write(stream, "ab"), Some(Ok(())));
-            assert_eq!(pair.read(stream), ("ab".into(), 0, false));
-            pair.cluster.close(pair.agent);
-            pair.cluster.rest();
-            pair.wait(STALL);
-            assert_eq!(pair.read(stream), (String::new(), 0, true), "nobody came back in time");
-        });
-    }
-}
-
-#[test]
-fn a_new_creator_takes_over_from_the_old_one() {
-    both(|mut pair| {
-        let mut properties = small(StallTimeout::Never);
-        properties.key = Some("secret".into());
-        let stream = pair.create(properties);
-        pair.connect(stream);
-        pair.write(stream, "0123456789");
-        assert_eq!(pair.write(stream, "old"), None);
-        let old = pair.agent;
-        pair.agent = pair.cluster.open(1);
-        pair.run(pair.agent, Command::Adopt { stream, key: "secret" });
-        let told = pair.cluster.told(old);
-        let [Told::Reply(_, Reply::Done(Err(Refusal::Cancelled)))] = told[..] else {
-            panic!("{told:?}")
-        };
-        let data = Payload::Borrowed(b"late");
-        let told = pair.run(old, Command::Write { stream, data });
-        let [Told::Reply(_, Reply::Done(Err(Refusal::WrongDirection(_))))] = told[..] else {
-            panic!("{told:?}")
-        };
-        assert_eq!(pair.write(stream, "new"), None);
-        pair.cluster.close(old);
-        assert_eq!(pair.read(stream), ("0123456789".into(), 0, false));
-        assert_eq!(pair.read(stream), ("new".into(), 0, false));
     });
 }
 
