@@ -4,5 +4,7 @@
 
 mod cluster;
 mod core;
+mod endings;
 mod framing;
+mod pair;
 mod promises;

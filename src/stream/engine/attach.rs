@@ -306,13 +306,15 @@ impl Stream {
         !self.is_disposed || self.linger_until.is_some_and(|until| now < until)
     }
 
-    /// Takes back an end that the channel has asked for and that has not taken effect.
+    /// Takes back an end that the channel has asked for and that has not taken effect. The end stays where the
+    /// stream ends all the same, its creator being gone.
     pub(super) fn take_ending_of(&mut self, channel: ChannelId) -> Option<(ChannelId, Token)> {
-        let by = self.ending.as_ref()?.by.as_ref()?;
-        if by.0 != channel {
-            return None;
+        let ending = self.ending.as_mut()?;
+        let by = ending.by.take_if(|(asker, _)| *asker == channel)?;
+        if !ending.then_dispose {
+            self.ending = None;
         }
-        self.ending.take()?.by
+        Some(by)
     }
 
     /// Where a reader starts that asks for `from`, and how many bytes it misses.
