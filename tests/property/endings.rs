@@ -1,9 +1,9 @@
 //! Ends that cross each other: of streams, of channels, and of what they had asked for.
 
-use weir::stream::{Command, Direction, Payload, Reply, StallTimeout};
+use weir::stream::{AttachOptions, Command, Direction, Payload, Refusal, Reply, StallTimeout};
 
 use crate::cluster::Told;
-use crate::pair::{both, small};
+use crate::pair::{STALL, both, small};
 
 #[test]
 fn a_stream_whose_creator_is_gone_ends_also_when_another_takes_its_end_back() {
@@ -36,4 +36,26 @@ fn a_stream_whose_creator_is_gone_ends_also_when_another_takes_its_end_back() {
             assert!(pair.cluster.engines[0].report().streams.is_empty());
         });
     }
+}
+
+#[test]
+fn who_cannot_read_a_disposed_stream_cannot_come_late_to_it() {
+    both(|mut pair| {
+        let mut properties = small(StallTimeout::Never);
+        properties.direction = Direction::In;
+        properties.linger = 10 * STALL;
+        let stream = pair.create(properties);
+        pair.connect(stream);
+        pair.run(pair.agent, Command::Dispose(stream));
+        pair.cluster.rest();
+        assert!(matches!(pair.cluster.told(pair.host)[..], [Told::Disposed(_)]));
+        let told = pair.run(pair.host, Command::Attach(stream, AttachOptions::default()));
+        let [Told::Reply(_, Reply::Attached(Err(Refusal::UnknownContext(_))))] = told[..] else {
+            panic!("{told:?}")
+        };
+        let told = pair.run(pair.host, Command::Subscribe("log"));
+        assert!(matches!(told[..], [Told::Reply(_, Reply::Done(Ok(())))]), "{told:?}");
+        let told = pair.run(pair.host, Command::Disconnect(stream));
+        assert!(matches!(told[..], [Told::Reply(_, Reply::Done(Ok(())))]), "{told:?}");
+    });
 }
