@@ -4,6 +4,8 @@
 
 mod cluster;
 mod core;
+mod endings;
 mod framing;
+mod pair;
 mod promises;
 mod takeover;

@@ -4,7 +4,7 @@ use weir::id::Offset;
 use weir::stream::{Command, Payload, Refusal, Reply, StallTimeout};
 
 use crate::cluster::Told;
-use crate::promises::{STALL, both, small};
+use crate::pair::{STALL, both, small};
 
 #[test]
 fn a_keyed_stream_waits_for_its_creator_and_goes_on_where_it_stopped() {

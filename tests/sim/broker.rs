@@ -181,11 +181,6 @@ impl Worker {
             && self.neighbours.iter().all(|neighbour| neighbour.held.is_none())
     }
 
-    /// The channel has come to its end at the broker, or the connection is gone.
-    pub fn has_closed(&self, conn: usize) -> bool {
-        !matches!(self.sessions.get(&conn), Some(Session { stage: Stage::Open(_), .. }))
-    }
-
     fn next_deadline(&self) -> Option<Instant> {
         let linger = self.lingering.front().map(|(deadline, _)| *deadline);
         [self.shard.next_deadline(), linger].into_iter().flatten().min()

@@ -18,6 +18,8 @@ mod support;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::Rng;
@@ -25,8 +27,9 @@ use rand::Rng;
 use model::Complaint;
 use world::World;
 
-const SEEDS: u64 = 300;
-const STEPS: usize = 3000;
+const SEEDS: u64 = 240;
+/// Steps of the busy time, in a plain build and in an optimised one.
+const STEPS: usize = if cfg!(debug_assertions) { 2000 } else { 4000 };
 /// Seeds that may fail before a sweep ends.
 const FAILURES_MAX: usize = 5;
 
@@ -84,25 +87,38 @@ fn run(seed: u64) -> Result<(), Complaint> {
     world.model.check_records()
 }
 
+/// What is wrong with one seed, in words.
+fn complaint_of(seed: u64) -> Option<Complaint> {
+    match catch_unwind(AssertUnwindSafe(|| run(seed))) {
+        Ok(outcome) => outcome.err(),
+        Err(_) => Some("a panic, told above".to_owned()),
+    }
+}
+
 #[test]
 fn promises_hold_whatever_happens() {
-    let mut failures = Vec::new();
-    for seed in seeds() {
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(seed)));
-        let complaint = match outcome {
-            Ok(Ok(())) => continue,
-            Ok(Err(complaint)) => complaint,
-            Err(_) => "a panic, told above".to_owned(),
-        };
-        eprintln!("seed {seed}: {complaint}");
-        failures.push(seed);
-        if failures.len() == FAILURES_MAX {
-            break;
+    let seeds = seeds();
+    let next = AtomicU64::new(seeds.start);
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end || failed.lock().expect("no panic").len() >= FAILURES_MAX {
+                        return;
+                    }
+                    if let Some(complaint) = complaint_of(seed) {
+                        eprintln!("seed {seed}: {complaint}");
+                        failed.lock().expect("no panic").push(seed);
+                    }
+                }
+            });
         }
-    }
-    if let Some(seed) = failures.first() {
-        panic!(
-            "seeds {failures:?} fail; replay with WEIR_SEED={seed} cargo test --test sim promises"
-        );
+    });
+    let failed = failed.into_inner().expect("no panic");
+    if let Some(seed) = failed.first() {
+        let replay = format!("WEIR_SEED={seed} cargo test --test sim promises");
+        panic!("seeds {failed:?} fail; replay with {replay}");
     }
 }

@@ -36,7 +36,6 @@ pub enum Leaving {
 #[derive(Debug)]
 pub struct Link {
     pub key: Key,
-    pub worker: usize,
     decoder: Decoder,
     outgoing: VecDeque<u8>,
     pub zero_copy: bool,
@@ -70,10 +69,9 @@ pub enum Heard {
 }
 
 impl Link {
-    pub fn new(key: Key, worker: usize, zero_copy: bool) -> Link {
+    pub fn new(key: Key, zero_copy: bool) -> Link {
         Link {
             key,
-            worker,
             decoder: Decoder::default(),
             outgoing: VecDeque::new(),
             zero_copy,

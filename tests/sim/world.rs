@@ -142,7 +142,7 @@ impl World {
         let channel = self.broker.workers[worker].open(self.broker.now, key);
         self.channels.insert(key, channel);
         self.model.open(key);
-        self.peers[index].link = Some(Link::new(key, worker, self.rng.random_bool(0.5)));
+        self.peers[index].link = Some(Link::new(key, self.rng.random_bool(0.5)));
         if self.peers[index].is_traced {
             eprintln!("{key} opened by {:?} {index} as {channel}", self.peers[index].role);
         }
@@ -221,7 +221,7 @@ impl World {
                 )),
             };
         }
-        let is_newcomer = self.is_draining && code == 5;
+        let is_newcomer = self.is_draining && (code == 5 || link.sent_nonsense);
         if (code != 0) != link.sent_nonsense && !is_newcomer {
             return Err(format!("channel {} ends with error {code}", link.key));
         }

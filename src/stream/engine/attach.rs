@@ -92,7 +92,7 @@ impl Engine {
             .and_then(|attachments| attachments.get(&id))
             .is_some_and(|attachment| attachment.reader.is_some());
         let stream = match streams.get_mut(&id) {
-            Some(stream) if is_reader || stream.accepts_readers(now) => stream,
+            Some(stream) if is_reader || stream.accepts(now, Some(channel)) => stream,
             _ => return Err(Refusal::UnknownContext(format!("no stream {id}"))),
         };
         let (position, lost) = stream.resolve(options.from)?;
@@ -184,7 +184,7 @@ impl Engine {
         from: From,
     ) -> Result<Grant, Refusal> {
         let stream = match self.streams.get_mut(&id) {
-            Some(stream) if stream.accepts_readers(now) || stream.has_readers_on(to) => stream,
+            Some(stream) if stream.accepts(now, channel) || stream.has_readers_on(to) => stream,
             _ => return Err(Refusal::UnknownContext(format!("no stream {id}"))),
         };
         let is_owner = channel.is_some_and(|channel| stream.is_owner(channel));
@@ -299,9 +299,14 @@ impl Front {
 }
 
 impl Stream {
-    /// Whether a late host may still attach.
-    pub(super) fn accepts_readers(&self, now: Instant) -> bool {
-        !self.is_disposed || self.linger_until.is_some_and(|until| now < until)
+    /// Whether a channel may still attach. A disposed stream stays for those who can read it: others have
+    /// been told of its end, and would not be told again.
+    pub(super) fn accepts(&self, now: Instant, channel: Option<ChannelId>) -> bool {
+        if !self.is_disposed {
+            return true;
+        }
+        let is_owner = channel.is_some_and(|channel| self.is_owner(channel));
+        self.meta.may_read(is_owner) && self.linger_until.is_some_and(|until| now < until)
     }
 
     /// Whether a worker has readers that drain what is left; one of them may ask to be moved.

@@ -53,7 +53,7 @@ impl Engine {
         for stream in self.streams.values() {
             let meta = &stream.meta;
             let is_known = found.iter().any(|known| known.id == meta.id);
-            if meta.matches(&stream_type) && stream.accepts_readers(now) && !is_known {
+            if meta.matches(&stream_type) && stream.accepts(now, Some(channel)) && !is_known {
                 found.push(meta.clone());
             }
         }
@@ -132,7 +132,9 @@ impl Engine {
         let mut ids: Vec<StreamId> = self
             .streams
             .values()
-            .filter(|stream| stream.meta.matches(&stream_type) && stream.accepts_readers(now))
+            .filter(|stream| {
+                stream.meta.matches(&stream_type) && stream.accepts(now, Some(channel))
+            })
             .map(|stream| stream.meta.id)
             .collect();
         ids.sort_unstable();
