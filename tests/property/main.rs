@@ -5,4 +5,5 @@
 mod cluster;
 mod core;
 mod framing;
+mod memory;
 mod promises;
