@@ -5,16 +5,16 @@ use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::cli::units::{milliseconds, position, size, stall_timeout};
-use crate::client::{self, Position, StallTimeout};
+use crate::cli::units::{key, milliseconds, position, size, stall_timeout};
+use crate::client::{self, Key, Position, StallTimeout};
 use crate::config::{Address, HttpAddress};
 
 const EXAMPLES: &str = "\
 Examples:
   weir                                  start the broker on 127.0.0.1:1534
   dmesg -w | weir pub --type kernel     write standard input into a new stream
-  weir tail --type kernel               read it, from the oldest byte kept, as many times as you like
-  weir tail --follow > console.log      record the newest stream, then the ones that come after it
+  weir tail --type kernel               read it, as often and as late as you like
+  weir tail --follow > console.log      record the newest stream, then those that come after it
 ";
 
 static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -154,9 +154,19 @@ pub struct PubArgs {
     /// Keep everything until the first reader comes; a full buffer then stops this program
     #[arg(long)]
     pub hold: bool,
-    /// How long the stream stays readable after its end
+    /// How long the stream stays readable after its end, read or not
     #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "10s")]
     pub linger: u64,
+    /// How long the stream waits for this program when their connection breaks; meanwhile this program
+    /// tries to come back and goes on at the byte where it stopped [default: 60s with --key, else 0]
+    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
+    pub keep_for: Option<u64>,
+    /// The secret by which the stream knows its writer, who may then adopt it [default: with --keep-for
+    /// a random one]
+    ///
+    /// Other users of the machine can see arguments; they cannot see the environment.
+    #[arg(long, value_name = "KEY", env = "WEIR_KEY", hide_env_values = true, value_parser = key)]
+    pub key: Option<Key>,
 }
 
 /// Which stream to copy, and how.
@@ -166,9 +176,9 @@ pub struct TailArgs {
     #[command(flatten)]
     pub broker: BrokerArgs,
     /// This stream, as `weir ls` shows it [default: the newest]
-    #[arg(long, value_name = "STREAM", conflicts_with_all = ["type", "follow", "no_wait"])]
+    #[arg(long, value_name = "STREAM", conflicts_with = "follow")]
     pub id: Option<String>,
-    /// The newest stream of this type
+    /// The newest stream of this type; with --id, the type that it must have
     #[arg(long)]
     pub r#type: Option<String>,
     /// Where to start: oldest (byte kept), latest, or an offset in bytes. A stream that was waited for
@@ -185,6 +195,10 @@ pub struct TailArgs {
     /// [default: what the stream's owner chose]
     #[arg(long, value_name = "TIME", value_parser = stall_timeout)]
     pub stall_timeout: Option<StallTimeout>,
+    /// How long to try to come back when the connection breaks; the stream is then read on from the byte
+    /// where it stopped, and what is gone by then is told. 0 does not try
+    #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "60s")]
+    pub retry_for: u64,
 }
 
 /// What to list.
@@ -258,6 +272,15 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_in_no_text() {
+        let args = parse("weir pub --key s3cret --keep-for 9s").unwrap();
+        assert!(!format!("{args:?}").contains("s3cret"));
+        let Some(Verb::Pub(publish)) = args.verb else { panic!("pub is a verb") };
+        assert_eq!(publish.key, Some(Key::new("s3cret")));
+        assert_eq!(publish.keep_for, Some(9000));
+    }
+
+    #[test]
     fn wrong_arguments_are_usage_errors() {
         for line in [
             "weir --bogus",
@@ -265,7 +288,8 @@ mod tests {
             "weir --workers many",
             "weir --listen 1534",
             "weir --workers 2 tail",
-            "weir tail --id VS1 --type log",
+            "weir tail --id VS1 --follow",
+            "weir pub --key=",
             "weir tail --from tomorrow",
             "weir pub --buffer huge",
             "weir pub a b",

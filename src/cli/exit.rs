@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use crate::cli::retry::Interrupted;
 use crate::client::ClientError;
 use crate::config;
 
@@ -46,6 +47,7 @@ impl Exit {
         match error.downcast_ref::<OutputError>() {
             // Whoever read our output has seen enough; that is no failure.
             Some(OutputError(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+            _ if error.is::<Interrupted>() => Exit::Disconnected,
             _ if error.is::<config::Error>() => Exit::BadConfig,
             _ => Exit::Failed,
         }
@@ -67,13 +69,14 @@ mod tests {
     fn each_error_has_its_code_also_behind_context() {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let call = CallError { command: "Streams.read", code: 23, text: "no".to_owned() };
-        let cases: [(anyhow::Error, Exit); 7] = [
+        let cases: [(anyhow::Error, Exit); 8] = [
             (
                 ClientError::Unreachable { address: "a:1".to_owned(), error: refused() }.into(),
                 Exit::Unreachable,
             ),
             (ClientError::Closed { report: None }.into(), Exit::Disconnected),
             (ClientError::Disconnected(refused()).into(), Exit::Disconnected),
+            (Interrupted("gave up".to_owned()).into(), Exit::Disconnected),
             (ClientError::Call(call).into(), Exit::Failed),
             (OutputError(io::ErrorKind::BrokenPipe.into()).into(), Exit::Ok),
             (OutputError(io::ErrorKind::StorageFull.into()).into(), Exit::Failed),

@@ -12,10 +12,10 @@ mod ls;
 mod progress;
 mod publish;
 mod raw_output;
+mod retry;
 mod serve;
 mod tail;
 mod units;
-mod window;
 
 pub use exit::{Exit, OutputError};
 
@@ -59,7 +59,7 @@ mod tests {
         let error = anyhow::Error::from(error).context("VS1 broke off");
         assert_eq!(
             describe(&error),
-            "VS1 broke off: the broker's answer cannot be understood: Protocol format error: no"
+            "VS1 broke off: the broker's answer cannot be understood: no. Protocol format error"
         );
     }
 }

@@ -9,31 +9,38 @@ use crate::cli::OutputError;
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// Standard output. Bytes are on their way once [`RawOutput::flush`] is called.
-#[derive(Debug)]
 pub(crate) struct RawOutput {
-    file: BufWriter<File>,
+    target: BufWriter<Box<dyn Write>>,
+    is_file: bool,
 }
 
 impl RawOutput {
     /// Opens a second handle of standard output, past the line buffer of `io::stdout`.
     pub(crate) fn open() -> Result<RawOutput, OutputError> {
         let file = duplicate().map_err(OutputError)?;
-        Ok(RawOutput { file: BufWriter::with_capacity(BUFFER_BYTES, file) })
+        let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        Ok(RawOutput { is_file, ..RawOutput::to(file) })
+    }
+
+    /// Writes to `target` in the place of standard output.
+    pub(crate) fn to(target: impl Write + 'static) -> RawOutput {
+        let target = BufWriter::with_capacity(BUFFER_BYTES, Box::new(target) as Box<dyn Write>);
+        RawOutput { target, is_file: false }
     }
 
     /// Whether the output goes to a file on disk.
     pub(crate) fn is_file(&self) -> bool {
-        self.file.get_ref().metadata().is_ok_and(|metadata| metadata.is_file())
+        self.is_file
     }
 
     /// Takes bytes.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
-        self.file.write_all(bytes).map_err(OutputError)
+        self.target.write_all(bytes).map_err(OutputError)
     }
 
     /// Puts what was taken on its way.
     pub(crate) fn flush(&mut self) -> Result<(), OutputError> {
-        self.file.flush().map_err(OutputError)
+        self.target.flush().map_err(OutputError)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use serde_json::json;
+use serde::Serialize;
 
 use crate::cli::Exit;
 use crate::cli::args::ServeArgs;
@@ -76,16 +76,25 @@ fn ready_text(addresses: &Addresses, workers: u16) -> String {
     format!("ready: {} ({http}) workers={workers}", tcf.join(" "))
 }
 
+/// The ready line as JSON, its members in this order.
+#[derive(Serialize)]
+struct Ready {
+    ready: bool,
+    listen: Vec<String>,
+    http: Option<String>,
+    workers: u16,
+    pid: u32,
+}
+
 fn ready_json(addresses: &Addresses, workers: u16) -> String {
-    let tcf: Vec<String> = addresses.tcf.iter().map(ToString::to_string).collect();
-    json!({
-        "ready": true,
-        "listen": tcf,
-        "http": addresses.http.map(|address| address.to_string()),
-        "workers": workers,
-        "pid": std::process::id(),
-    })
-    .to_string()
+    let ready = Ready {
+        ready: true,
+        listen: addresses.tcf.iter().map(ToString::to_string).collect(),
+        http: addresses.http.map(|address| address.to_string()),
+        workers,
+        pid: std::process::id(),
+    };
+    serde_json::to_string(&ready).expect("strings and numbers make JSON")
 }
 
 #[cfg(test)]
@@ -108,9 +117,12 @@ mod tests {
             ready_text(&addresses, 1),
             "ready: TCP:127.0.0.1:1534 TCP:[::1]:7 (stats off) workers=1"
         );
-        let json: serde_json::Value = serde_json::from_str(&ready_json(&addresses, 1)).unwrap();
-        assert_eq!(json["listen"], json!(["127.0.0.1:1534", "[::1]:7"]));
-        assert_eq!(json["http"], json!(null));
-        assert_eq!(json["pid"], json!(std::process::id()));
+        let pid = std::process::id();
+        assert_eq!(
+            ready_json(&addresses, 1),
+            format!(
+                r#"{{"ready":true,"listen":["127.0.0.1:1534","[::1]:7"],"http":null,"workers":1,"pid":{pid}}}"#
+            )
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::{Position, StallTimeout};
+use crate::client::{Key, Position, StallTimeout};
 use crate::config::units::{parse_duration, parse_size};
 
 /// Bytes: `65536`, `64KiB`, `1MiB`.
@@ -28,6 +28,14 @@ pub(crate) fn stall_timeout(text: &str) -> Result<StallTimeout, String> {
         _ => milliseconds(text)
             .map(StallTimeout::AfterMs)
             .map_err(|error| format!("{error}, or never")),
+    }
+}
+
+/// A secret: any text but none.
+pub(crate) fn key(text: &str) -> Result<Key, String> {
+    match text.is_empty() {
+        true => Err("a key must not be empty".to_owned()),
+        false => Ok(Key::new(text)),
     }
 }
 

@@ -10,13 +10,15 @@ use serde_json::json;
 
 use crate::client::link::Link;
 use crate::client::{
-    Address, AttachOptions, Attached, CallId, ClientError, CreateOptions, Event, ReadReply,
+    Address, AttachOptions, Attached, CallId, ClientError, CreateOptions, Event, Key, ReadReply,
     Receiver, Reply, Sender, StreamEntry,
 };
 use crate::wire::MessageWriter;
 
 /// Idle time after which the system asks whether the peer is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long it waits for an answer before it asks again, some times.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How to connect.
 #[derive(Clone, Debug)]
@@ -196,7 +198,7 @@ impl Connection {
     }
 
     /// `StreamBroker.adopt`: how many bytes the stream has accepted.
-    pub fn adopt(&mut self, stream: &str, key: &str) -> Result<u64, ClientError> {
+    pub fn adopt(&mut self, stream: &str, key: &Key) -> Result<u64, ClientError> {
         let call = self.sender.adopt(stream, key);
         match self.wait(call)? {
             Reply::Adopted(position) => Ok(position),
@@ -208,6 +210,15 @@ impl Connection {
     pub fn sync(&mut self) -> Result<(), ClientError> {
         let call = self.sender.sync();
         self.wait(call).map(drop)
+    }
+
+    /// `Locator.getAgentID`: which process the peer is. Stream IDs hold within one.
+    pub fn agent_id(&mut self) -> Result<String, ClientError> {
+        let call = self.sender.agent_id();
+        match self.wait(call)? {
+            Reply::AgentId(id) => Ok(id),
+            other => mismatch(&other),
+        }
     }
 
     /// `Diagnostics.createTestStreams`: the IDs of input and output.
@@ -241,7 +252,9 @@ fn open_socket(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
         match TcpStream::connect_timeout(&candidate, timeout) {
             Ok(socket) => {
                 socket.set_nodelay(true)?;
-                let keep_alive = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE);
+                let keep_alive = socket2::TcpKeepalive::new()
+                    .with_time(KEEP_ALIVE)
+                    .with_interval(KEEP_ALIVE_INTERVAL);
                 socket2::SockRef::from(&socket).set_tcp_keepalive(&keep_alive)?;
                 return Ok(socket);
             }

@@ -58,6 +58,8 @@ pub struct CallError {
 impl CallError {
     /// "Command canceled": it was pending when its stream or channel went away.
     pub const CANCELLED: i64 = 6;
+    /// "End of file": the stream has been ended.
+    pub const END_OF_FILE: i64 = 9;
     /// "Invalid context": the stream does not exist.
     pub const INVALID_CONTEXT: i64 = 16;
     /// "Unsupported command": a read or a write against the stream's direction.

@@ -13,6 +13,8 @@ mod link;
 mod options;
 mod receiver;
 mod reply;
+#[cfg(test)]
+pub(crate) mod script;
 mod sender;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,7 @@ mod tests;
 pub use address::{Address, DEFAULT_PORT};
 pub use connection::{ConnectOptions, Connection};
 pub use error::{CallError, ClientError};
-pub use options::{AttachOptions, CreateOptions, Position, StallTimeout};
+pub use options::{AttachOptions, CreateOptions, Key, Position, StallTimeout};
 pub use receiver::{Event, Incoming, Receiver};
 pub use reply::{Attached, CallId, ReadReply, Reply, StreamEntry};
 pub use sender::Sender;

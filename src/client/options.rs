@@ -1,5 +1,7 @@
 //! What `create` and `attach` may be told, in the form that goes over the wire.
 
+use std::fmt;
+
 use serde::{Serialize, Serializer};
 
 /// How long a full stream waits for a reader that does not read.
@@ -17,6 +19,30 @@ impl Serialize for StallTimeout {
             StallTimeout::AfterMs(milliseconds) => serializer.serialize_u64(*milliseconds),
             StallTimeout::Never => serializer.serialize_unit(),
         }
+    }
+}
+
+/// The secret that lets a stream's creator take it up again. It is told to the broker and to nobody else:
+/// also where it is printed for debugging it stays hidden.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Key(String);
+
+impl Key {
+    /// The key that the user chose.
+    pub fn new(secret: impl Into<String>) -> Key {
+        Key(secret.into())
+    }
+
+    /// The secret itself.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(hidden)")
     }
 }
 
@@ -71,7 +97,7 @@ pub struct CreateOptions {
     pub linger_ms: Option<u64>,
     /// The secret for `adopt`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
+    pub key: Option<Key>,
     /// Milliseconds that a keyed stream waits for its creator.
     #[serde(rename = "KeepFor", skip_serializing_if = "Option::is_none")]
     pub keep_for_ms: Option<u64>,
@@ -92,6 +118,18 @@ pub struct AttachOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_goes_over_the_wire_and_is_hidden_elsewhere() {
+        let options = CreateOptions {
+            key: Some(Key::new("s3cret")),
+            keep_for_ms: Some(9),
+            ..CreateOptions::default()
+        };
+        let text = serde_json::to_string(&options).unwrap();
+        assert_eq!(text, r#"{"Key":"s3cret","KeepFor":9}"#);
+        assert!(!format!("{options:?}").contains("s3cret"));
+    }
 
     #[test]
     fn only_what_was_chosen_goes_over_the_wire() {

@@ -65,6 +65,8 @@ pub struct Receiver {
     filled: std::ops::Range<usize>,
     /// What came while a certain reply was waited for.
     backlog: VecDeque<Incoming>,
+    /// How long the socket waits; `None` for ever.
+    patience: Option<Duration>,
 }
 
 /// What one message came to.
@@ -85,6 +87,7 @@ impl Receiver {
             buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
             filled: 0..0,
             backlog: VecDeque::new(),
+            patience: None,
         }
     }
 
@@ -109,6 +112,19 @@ impl Receiver {
 
     /// Waits for bytes of the peer.
     pub fn fill(&mut self) -> Result<(), ClientError> {
+        self.set_patience(None)?;
+        self.fill_now()
+    }
+
+    fn set_patience(&mut self, patience: Option<Duration>) -> Result<(), ClientError> {
+        if self.patience != patience {
+            self.link.socket.set_read_timeout(patience).map_err(ClientError::Disconnected)?;
+            self.patience = patience;
+        }
+        Ok(())
+    }
+
+    fn fill_now(&mut self) -> Result<(), ClientError> {
         if !self.filled.is_empty() {
             return Ok(());
         }
@@ -138,6 +154,19 @@ impl Receiver {
         }
         self.filled = 0..read - direct;
         Ok(())
+    }
+
+    /// Waits for bytes of the peer, but no longer than `patience` (not zero). Whether some came.
+    pub fn fill_within(&mut self, patience: Duration) -> Result<bool, ClientError> {
+        self.set_patience(Some(patience))?;
+        match self.fill_now() {
+            Err(ClientError::Disconnected(error))
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+            {
+                Ok(false)
+            }
+            result => result.map(|()| true),
+        }
     }
 
     /// Waits for the reply to `call`; what comes before it is kept for [`Receiver::receive`].
@@ -178,11 +207,16 @@ impl Receiver {
     /// Discards what the peer sends until it has ended too, or has been silent for `patience`. The last
     /// thing to do with a channel after [`Sender::end`](crate::client::Sender::end).
     pub fn drain(mut self, patience: Duration) -> Result<(), ClientError> {
-        self.link.socket.set_read_timeout(Some(patience)).map_err(ClientError::Disconnected)?;
         self.backlog.clear();
         loop {
-            match self.receive() {
-                Ok(_) => {}
+            let step = match self.decode_incoming() {
+                Ok(Some(_)) => Ok(true),
+                Ok(None) => self.fill_within(patience),
+                Err(error) => Err(error),
+            };
+            match step {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
                 Err(ClientError::Closed { report: None } | ClientError::Disconnected(_)) => {
                     return Ok(());
                 }

@@ -26,6 +26,8 @@ pub enum Reply {
     Adopted(u64),
     /// `StreamBroker.list`.
     Listed(Vec<StreamEntry>),
+    /// `Locator.getAgentID`: the peer's process.
+    AgentId(String),
     /// `Diagnostics.createTestStreams`: the IDs of the input and the output.
     TestStreams(String, String),
 }
@@ -99,6 +101,7 @@ pub(super) enum ReplyForm {
     Attached,
     Adopted,
     Listed,
+    AgentId,
     TestStreams,
 }
 
@@ -163,6 +166,7 @@ fn read_result(form: ReplyForm, arguments: &mut Arguments<'_>) -> Result<Reply, 
             let entries = Vec::<StreamEntry>::deserialize(arguments.json()?);
             Reply::Listed(entries.map_err(|error| WireError::Json(error.to_string()))?)
         }
+        ReplyForm::AgentId => Reply::AgentId(arguments.required_string()?.into_owned()),
         ReplyForm::TestStreams => {
             let input = arguments.required_string()?.into_owned();
             Reply::TestStreams(input, arguments.required_string()?.into_owned())

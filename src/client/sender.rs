@@ -1,5 +1,6 @@
 //! The writing half of a connection.
 
+use std::net::Shutdown;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use crate::client::link::Link;
 use crate::client::reply::ReplyForm;
-use crate::client::{AttachOptions, CallId, ClientError, CreateOptions};
+use crate::client::{AttachOptions, CallId, ClientError, CreateOptions, Key};
 
 /// Queues commands and sends them on [`Sender::flush`]. Clones share the connection, so commands may
 /// come from several threads; each gets the number under which its reply will come. After
@@ -86,13 +87,20 @@ impl Sender {
     }
 
     /// `StreamBroker.adopt`.
-    pub fn adopt(&self, stream: &str, key: &str) -> CallId {
-        self.link.call("StreamBroker.adopt", ReplyForm::Adopted, |m| m.string(stream).string(key))
+    pub fn adopt(&self, stream: &str, key: &Key) -> CallId {
+        self.link.call("StreamBroker.adopt", ReplyForm::Adopted, |m| {
+            m.string(stream).string(key.secret())
+        })
     }
 
     /// `Locator.sync`: answered when everything before it has been started.
     pub fn sync(&self) -> CallId {
         self.link.call("Locator.sync", ReplyForm::Done, |m| m)
+    }
+
+    /// `Locator.getAgentID`.
+    pub fn agent_id(&self) -> CallId {
+        self.link.call("Locator.getAgentID", ReplyForm::AgentId, |m| m)
     }
 
     /// `Diagnostics.createTestStreams`.
@@ -112,6 +120,12 @@ impl Sender {
     /// Whoever also holds the receiving half may ignore the error: that half learns the reason.
     pub fn flush(&self) -> Result<(), ClientError> {
         self.link.flush().map_err(ClientError::Disconnected)
+    }
+
+    /// Breaks the connection, so that whoever sends or receives on it stops at once.
+    pub fn abort(&self) {
+        // It fails only where the connection is broken already.
+        let _ = self.link.socket.shutdown(Shutdown::Both);
     }
 
     /// Ends the channel from our side: what is queued, end of stream, FIN. The receiving half gets what

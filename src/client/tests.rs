@@ -1,76 +1,14 @@
-//! The client against a scripted peer, whose bytes are written by hand: `|` is NUL, `$` is EOM, `#` is
-//! EOS and `~` is an escape byte.
+//! The client against a scripted peer.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::thread::{self, JoinHandle};
+use std::net::Shutdown;
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::script::{HELLO, HELLO_PLAIN, Peer, peer};
 use super::*;
-
-/// Longer than any step takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
-const HELLO: &str = r#"E|Locator|Hello|["ZeroCopy","Locator","Streams","StreamBroker"]|$"#;
-const HELLO_PLAIN: &str = r#"E|Locator|Hello|["Locator","Streams"]|$"#;
-
-fn wire_bytes(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for byte in text.bytes() {
-        match byte {
-            b'|' => bytes.push(0),
-            b'$' => bytes.extend_from_slice(&[3, 1]),
-            b'#' => bytes.extend_from_slice(&[3, 2]),
-            b'~' => bytes.push(3),
-            other => bytes.push(other),
-        }
-    }
-    bytes
-}
-
-/// The peer's end of a connection.
-struct Peer {
-    socket: TcpStream,
-}
-
-impl Peer {
-    fn say(&mut self, text: &str) {
-        self.socket.write_all(&wire_bytes(text)).unwrap();
-    }
-
-    fn say_in_pieces(&mut self, text: &str) {
-        for byte in wire_bytes(text) {
-            self.socket.write_all(&[byte]).unwrap();
-        }
-    }
-
-    /// Reads exactly what the client is expected to say.
-    fn hear(&mut self, text: &str) {
-        let expected = wire_bytes(text);
-        let mut heard = vec![0; expected.len()];
-        self.socket.read_exact(&mut heard).unwrap();
-        assert_eq!(
-            String::from_utf8_lossy(&heard).escape_debug().to_string(),
-            String::from_utf8_lossy(&expected).escape_debug().to_string()
-        );
-    }
-}
-
-/// Listens, plays `script` for the first client after its Hello, and gives the address.
-fn peer(script: impl FnOnce(Peer) + Send + 'static) -> (Address, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
-    let thread = thread::spawn(move || {
-        let (socket, _) = listener.accept().unwrap();
-        socket.set_nodelay(true).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut peer = Peer { socket };
-        peer.hear(r#"E|Locator|Hello|["ZeroCopy","Locator"]|$"#);
-        script(peer);
-    });
-    (address, thread)
-}
 
 /// Connects to a peer that plays `script`, runs `test`, and sees that the script was played to its end.
 fn with_peer(script: impl FnOnce(Peer) + Send + 'static, test: impl FnOnce(Connection)) {

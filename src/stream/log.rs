@@ -208,6 +208,7 @@ impl Log {
     /// Puts older bytes in front: `chunks` begin at `from` and reach at least to `start`. What overlaps is
     /// ignored.
     pub(super) fn prepend(&mut self, from: Offset, chunks: Chunks) {
+        self.seal();
         let mut older = VecDeque::new();
         let mut at = from;
         for bytes in chunks {
@@ -229,7 +230,6 @@ impl Log {
             first.bytes = first.bytes.slice(self.start.since(first.at) as usize..);
             first.at = self.start;
         }
-        debug_assert!(self.active_start() >= self.start || self.active.is_empty());
         older.append(&mut self.sealed);
         self.sealed = older;
         self.start = from;
@@ -248,14 +248,8 @@ impl Log {
                 skip -= len;
                 continue;
             }
-            let bytes = bytes.slice(skip as usize..);
+            self.append_shared(bytes.slice(skip as usize..));
             skip = 0;
-            // Kept as they are even where few: a view's log is drained soon, and copying would give up
-            // the sharing between workers.
-            self.seal();
-            let at = self.end;
-            self.end = at.plus(bytes.len() as u64);
-            self.sealed.push_back(Segment { at, bytes });
         }
     }
 }
@@ -327,6 +321,7 @@ mod tests {
         home.append(&Payload::Borrowed(b"0123456789"), 10);
         let mut view = Log::starting_at(Offset(6));
         view.extend(Offset(6), home.read_at(Offset(6), 4));
+        assert!(view.sealed.is_empty(), "few bytes are gathered in a view too");
         view.trim(Offset(8));
         view.prepend(Offset(2), home.read_at(Offset(2), 8));
         assert_eq!(view.start(), Offset(2));

@@ -345,6 +345,7 @@ impl Shard {
     pub fn drain(&mut self, now: Now) {
         self.now = now;
         self.is_draining = true;
+        self.engine.drain();
         // What came before counts.
         self.engine.settle(now.instant);
         self.take_effects(now);

@@ -204,6 +204,27 @@ pub fn commands_before_the_end_are_answered() {
 }
 
 #[test]
+pub fn invalid_escape_is_named() {
+    let mut server = TestServer::start();
+    let mut peer = server.peer();
+    peer.send_raw(b"C\x001\x00Loc\x03\x07ator\x00sync\x00\x03\x01");
+    assert_eq!(peer.expect_error_end(), 3);
+    server.assert_well();
+}
+
+#[test]
+pub fn echo_is_bounded_like_every_argument() {
+    let mut server = TestServer::start();
+    let mut peer = server.peer();
+    let text = "x".repeat(4096);
+    let reply = peer.call("Diagnostics", "echo", &[&quoted(&text)]);
+    assert_eq!(json(&reply[0]), text);
+    peer.command("Diagnostics", "echo", &[&quoted(&"x".repeat(100_000))]);
+    assert_eq!(peer.expect_error_end(), 4);
+    server.assert_well();
+}
+
+#[test]
 pub fn long_token_is_echoed_whole() {
     let server = TestServer::start();
     let mut peer = server.peer();
@@ -252,31 +273,21 @@ pub fn disconnect_cancels_parked_writes() {
     let data = [b'x'; WRITE];
     let writes: Vec<String> = (0..17).map(|_| peer.start_write(&inp, &data)).collect();
     let end = peer.command("Streams", "eos", &[&quoted(&inp)]);
-    let disconnect = peer.command("Streams", "disconnect", &[&quoted(&inp)]);
-
     let accepted = (10 + BETWEEN_TEST_STREAMS + 10) / WRITE;
-    let mut want: Vec<(&str, i64)> = Vec::new();
-    for (index, token) in writes.iter().enumerate() {
-        want.push((token, if index < accepted { 0 } else { 6 }));
+    for token in &writes[..accepted] {
+        assert_eq!(peer.code_of(token), 0);
     }
-    want.push((&end, 6));
-    want.push((&disconnect, 0));
-    let mut disposed_before = None;
-    let mut got = Vec::new();
-    while got.len() < want.len() {
-        match peer.next_message() {
-            Message::Reply { token, args } => {
-                got.push((String::from_utf8(token).expect("our token"), error_code(&args[0])));
-            }
-            message if is_disposed_event(&message, &inp) => {
-                assert_eq!(disposed_before.replace(got.len()), None, "disposed once");
-            }
-            other => panic!("{other:?}"),
-        }
+    assert_eq!(peer.drain(), [], "the others are parked");
+
+    let disconnect = peer.command("Streams", "disconnect", &[&quoted(&inp)]);
+    assert!(is_disposed_event(&peer.next_message(), &inp), "disposed comes first");
+    for token in writes[accepted..].iter().chain([&end]) {
+        let Message::Reply { token: answered, args } = peer.next_message() else {
+            panic!("a reply to {token}");
+        };
+        assert_eq!((answered, error_code(&args[0])), (token.clone().into_bytes(), 6));
     }
-    let got: Vec<(&str, i64)> = got.iter().map(|(token, code)| (token.as_str(), *code)).collect();
-    assert_eq!(got, want);
-    assert_eq!(disposed_before, Some(accepted), "disposed comes before what it cancels");
+    assert_eq!(peer.code_of(&disconnect), 0);
 }
 
 #[test]

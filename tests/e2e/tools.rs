@@ -58,6 +58,9 @@ fn file_is_held_for_the_first_tail() {
         (&json!("P9"), &json!("image"), &json!(0)),
         "{listed}"
     );
+    wait_until(PATIENCE, "pub says for whom it waits", || {
+        publisher.stderr().contains("waiting for the first reader")
+    });
     let tail = Tool::run(&["tail", "--broker", &broker, "--id", &stream]);
     assert_eq!(tail.code, Some(0), "{}", tail.stderr);
     assert!(tail.stdout == data, "{} bytes of {}", tail.stdout.len(), data.len());

@@ -32,6 +32,8 @@ struct Model {
     readers: HashMap<(ChannelId, StreamId), ModelReader>,
     /// Attachments whose `disposed` was told.
     disposed: HashSet<(ChannelId, StreamId)>,
+    /// Where streams ended, as the first reader there was told.
+    ends: HashMap<StreamId, u64>,
     /// What each command was about.
     asked: HashMap<u64, Asked>,
 }
@@ -51,7 +53,6 @@ struct ModelReader {
     cursor: Option<u64>,
     got: u64,
     lost: u64,
-    has_end: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -120,7 +121,13 @@ impl Model {
                 reader.cursor = Some(cursor + data.len() as u64);
                 reader.got += data.len() as u64;
                 reader.lost += lost;
-                reader.has_end |= eos;
+                if eos {
+                    let end = *self.ends.entry(stream).or_insert(cursor + data.len() as u64);
+                    assert_eq!(reader.cursor, Some(end), "{channel}: {stream} has one end");
+                    if let Some(end_at_home) = end_at_home(cluster, stream) {
+                        assert_eq!(end, end_at_home, "{channel}: {stream} ends where it ends");
+                    }
+                }
                 let stream_state = &self.streams[&stream];
                 assert!(!stream_state.lossless || lost == 0, "{stream} never loses");
             }
@@ -165,6 +172,12 @@ fn position_of(cluster: &Cluster, channel: ChannelId, stream: StreamId) -> Optio
     let report = cluster.engines[channel.worker.index()].report();
     let reader = report.readers.iter().find(|r| r.channel == channel && r.stream == stream)?;
     Some(reader.position.0)
+}
+
+fn end_at_home(cluster: &Cluster, stream: StreamId) -> Option<u64> {
+    let home = stream.home(cluster.engines.len() as u16);
+    let report = cluster.engines[home.index()].report();
+    report.streams.iter().find(|known| known.id == stream).map(|known| known.end.0)
 }
 
 struct Run {

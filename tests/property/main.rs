@@ -7,3 +7,4 @@ mod core;
 mod framing;
 mod memory;
 mod promises;
+mod takeover;

@@ -10,7 +10,7 @@ use weir::stream::{
 
 use crate::cluster::{Cluster, Told};
 
-const STALL: Duration = Duration::from_millis(100);
+pub const STALL: Duration = Duration::from_millis(100);
 
 /// An agent on worker 0 and a host on worker 0 or 1.
 pub struct Pair {
@@ -20,7 +20,7 @@ pub struct Pair {
 }
 
 /// Runs a test with the host beside the stream and away from it.
-fn both(test: impl Fn(Pair)) {
+pub fn both(test: impl Fn(Pair)) {
     for host_worker in [0, 1] {
         let mut cluster = Cluster::new(7, 2, 64, &Limits::default());
         let agent = cluster.open(0);
@@ -265,6 +265,41 @@ fn a_disposed_stream_is_drained_and_then_told_disposed_once() {
 }
 
 #[test]
+fn a_reader_may_move_in_a_disposed_stream_that_it_drains() {
+    both(|mut pair| {
+        let mut properties = small(StallTimeout::default());
+        properties.history_bytes = 10;
+        let stream = pair.create(properties);
+        pair.connect(stream);
+        pair.write(stream, "0123456789");
+        pair.run(pair.agent, Command::Dispose(stream));
+        let at = AttachOptions { from: From::Offset(Offset(7)), stall_timeout: None };
+        assert_eq!(pair.attach(stream, at), (7, 0));
+        assert_eq!(pair.read(stream), ("789".into(), 0, true));
+    });
+}
+
+#[test]
+fn a_stop_of_the_broker_is_no_end_of_stream() {
+    both(|mut pair| {
+        let stream = pair.create(small(StallTimeout::default()));
+        pair.connect(stream);
+        assert!(pair.run(pair.host, Command::Read { stream, size: 1 }).is_empty());
+        for engine in &mut pair.cluster.engines {
+            engine.drain();
+        }
+        pair.cluster.close(pair.agent);
+        pair.cluster.rest();
+        pair.cluster.finish(pair.host);
+        pair.cluster.rest();
+        let told = pair.cluster.told(pair.host);
+        let [Told::Reply(_, Reply::Read { error: Some(Refusal::Cancelled), .. })] = told[..] else {
+            panic!("{told:?}")
+        };
+    });
+}
+
+#[test]
 fn a_lingering_stream_is_readable_for_late_hosts_until_its_time() {
     both(|mut pair| {
         let mut properties = small(StallTimeout::default());
@@ -282,68 +317,6 @@ fn a_lingering_stream_is_readable_for_late_hosts_until_its_time() {
             panic!("{told:?}")
         };
         assert!(pair.cluster.engines[0].report().streams.is_empty());
-    });
-}
-
-#[test]
-fn a_keyed_stream_waits_for_its_creator_and_goes_on_where_it_stopped() {
-    for new_worker in [0, 1] {
-        both(|mut pair| {
-            let mut properties = small(StallTimeout::Never);
-            properties.key = Some("secret".into());
-            properties.keep_for = STALL;
-            let stream = pair.create(properties);
-            pair.connect(stream);
-            pair.write(stream, "01234567");
-            assert_eq!(pair.write(stream, "89ab"), None);
-            pair.cluster.close(pair.agent);
-            pair.wait(STALL / 2);
-            pair.agent = pair.cluster.open(new_worker);
-            let told = pair.run(pair.agent, Command::Adopt { stream, key: "guess" });
-            let [Told::Reply(_, Reply::Adopted(Err(Refusal::WrongKey(_))))] = told[..] else {
-                panic!("{told:?}")
-            };
-            let told = pair.run(pair.agent, Command::Adopt { stream, key: "secret" });
-            let [Told::Reply(_, Reply::Adopted(Ok(Offset(10))))] = told[..] else {
-                panic!("{told:?}")
-            };
-            pair.wait(10 * STALL);
-            assert_eq!(pair.read(stream), ("0123456789".into(), 0, false));
-            assert_eq!(pair.write(stream, "ab"), Some(Ok(())));
-            assert_eq!(pair.read(stream), ("ab".into(), 0, false));
-            pair.cluster.close(pair.agent);
-            pair.cluster.rest();
-            pair.wait(STALL);
-            assert_eq!(pair.read(stream), (String::new(), 0, true), "nobody came back in time");
-        });
-    }
-}
-
-#[test]
-fn a_new_creator_takes_over_from_the_old_one() {
-    both(|mut pair| {
-        let mut properties = small(StallTimeout::Never);
-        properties.key = Some("secret".into());
-        let stream = pair.create(properties);
-        pair.connect(stream);
-        pair.write(stream, "0123456789");
-        assert_eq!(pair.write(stream, "old"), None);
-        let old = pair.agent;
-        pair.agent = pair.cluster.open(1);
-        pair.run(pair.agent, Command::Adopt { stream, key: "secret" });
-        let told = pair.cluster.told(old);
-        let [Told::Reply(_, Reply::Done(Err(Refusal::Cancelled)))] = told[..] else {
-            panic!("{told:?}")
-        };
-        let data = Payload::Borrowed(b"late");
-        let told = pair.run(old, Command::Write { stream, data });
-        let [Told::Reply(_, Reply::Done(Err(Refusal::WrongDirection(_))))] = told[..] else {
-            panic!("{told:?}")
-        };
-        assert_eq!(pair.write(stream, "new"), None);
-        pair.cluster.close(old);
-        assert_eq!(pair.read(stream), ("0123456789".into(), 0, false));
-        assert_eq!(pair.read(stream), ("new".into(), 0, false));
     });
 }
 

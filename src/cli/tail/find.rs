@@ -1,21 +1,33 @@
 //! Which stream to copy, and how to come by it without missing a byte.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
 
 use anyhow::bail;
 
 use crate::cli::args::TailArgs;
+use crate::cli::retry::Retry;
 use crate::client::{
-    AttachOptions, CallError, ClientError, Connection, Event, Position, StallTimeout, StreamEntry,
+    AttachOptions, Attached, CallError, ClientError, Connection, Event, Position, StallTimeout,
+    StreamEntry,
 };
 
 /// Streams kept for later while another one is copied. Each holds memory of the broker.
 const NEXT_MAX: usize = 8;
 
+/// A stream is kept for its turn, but must not wait for it: what it loses will be told.
+const KEPT_FOR_LATER: AttachOptions = AttachOptions {
+    from: Some(Position::Offset(0)),
+    stall_timeout: Some(StallTimeout::AfterMs(0)),
+};
+
 /// Finds streams, one after the other.
 pub(super) struct Find {
     pub(super) connection: Connection,
     args: TailArgs,
+    retry: Retry,
+    /// Which process the broker is: a stream's ID means the same within one. `None`: it does not say.
+    broker_id: Option<String>,
     is_subscribed: bool,
     /// Whether the broker's list has been looked through.
     is_listed: bool,
@@ -37,9 +49,26 @@ pub(super) struct Found {
     pub(super) lost: u64,
 }
 
+/// What became of a stream while there was no connection.
+#[derive(Debug)]
+pub(super) enum Resumed {
+    /// This channel is attached to it again.
+    At(Attached),
+    /// It cannot be read on.
+    Gone {
+        why: String,
+        /// Streams that waited for their turn and are gone too.
+        unread: Vec<String>,
+    },
+}
+
 impl Find {
-    pub(super) fn new(args: TailArgs, connection: Connection) -> Find {
-        Find {
+    pub(super) fn new(args: TailArgs, mut connection: Connection) -> Result<Find, ClientError> {
+        let broker_id = ask_broker_id(&mut connection)?;
+        let patience = Duration::from_millis(args.retry_for);
+        Ok(Find {
+            retry: Retry::new("tail", &args.broker.broker, patience),
+            broker_id,
             connection,
             args,
             is_subscribed: false,
@@ -47,7 +76,7 @@ impl Find {
             current: None,
             next: VecDeque::new(),
             passed: HashSet::new(),
-        }
+        })
     }
 
     pub(super) fn into_connection(self) -> Connection {
@@ -64,6 +93,13 @@ impl Find {
 
     fn search(&mut self) -> anyhow::Result<Option<Found>> {
         if let Some(id) = self.args.id.clone() {
+            if let Some(stream_type) = &self.args.r#type
+                && !self.connection.list(Some(stream_type))?.iter().any(|entry| entry.id == id)
+            {
+                bail!(
+                    "there is no stream {id} of type {stream_type}; `weir ls` shows those there are"
+                )
+            }
             return match self.attach(&id, self.args.from) {
                 Err(ClientError::Call(error)) if error.code == CallError::INVALID_CONTEXT => {
                     bail!("there is no stream {id}; `weir ls` shows those there are")
@@ -75,9 +111,12 @@ impl Find {
             // Before the list, so that no stream falls between the two.
             self.subscribe()?;
         }
-        while let Some(id) = self.next.pop_front() {
-            if let Some(found) = self.from_first_byte(&id)? {
-                return Ok(Some(found));
+        while let Some(id) = self.next.front().cloned() {
+            let found = self.begin_at_first_byte(&id)?;
+            // Not before: where the connection breaks here the stream keeps its turn.
+            self.next.pop_front();
+            if found.is_some() {
+                return Ok(found);
             }
         }
         if !self.is_listed
@@ -86,7 +125,7 @@ impl Find {
             return Ok(Some(found));
         }
         if self.args.no_wait {
-            eprintln!("weir: there is no stream{}", self.of_type());
+            eprintln!("weir tail: there is no stream{}", self.of_type());
             return Ok(None);
         }
         self.wait().map(Some)
@@ -111,7 +150,7 @@ impl Find {
 
     /// Waits for a stream to be created. Its subscribers are connected to it from its first byte on.
     fn wait(&mut self) -> anyhow::Result<Found> {
-        eprintln!("weir: waiting for a stream{}", self.of_type());
+        eprintln!("weir tail: no stream{} yet, waiting for one", self.of_type());
         self.is_listed = true;
         self.subscribe()?;
         loop {
@@ -127,7 +166,7 @@ impl Find {
             if self.args.stall_timeout.is_none() {
                 return Ok(Found { id, position: 0, lost: 0 });
             }
-            match self.from_first_byte(&id)? {
+            match self.begin_at_first_byte(&id)? {
                 Some(found) => return Ok(found),
                 None => self.subscribe()?,
             }
@@ -141,18 +180,115 @@ impl Find {
             return;
         }
         if self.args.follow && !self.passed.contains(id) && self.next.len() < NEXT_MAX {
-            // It is kept for its turn, but must not wait for it: what it loses will be told.
-            let options = AttachOptions {
-                from: Some(Position::Offset(0)),
-                stall_timeout: Some(StallTimeout::AfterMs(0)),
-            };
-            self.connection.sender().attach(id, &options);
+            self.connection.sender().attach(id, &KEPT_FOR_LATER);
             self.next.push_back(id.clone());
         } else {
             self.connection.sender().disconnect(id);
             if self.args.follow && self.passed.insert(id.clone()) {
-                eprintln!("weir: too many streams at once, {id} is left out");
+                eprintln!("weir tail: too many streams at once, {id} is left out");
             }
+        }
+    }
+
+    /// Whether other streams may follow one that is gone.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.args.follow
+    }
+
+    /// Connects anew after `error` broke the search for a stream. Gives the streams that waited for their
+    /// turn and are gone.
+    pub(super) fn come_back(&mut self, error: anyhow::Error) -> anyhow::Result<Vec<String>> {
+        let (_, unread) = self.reconnect(error, |_, _| Ok(()))?;
+        Ok(unread)
+    }
+
+    /// Connects anew after `error` broke the reading of a stream, and reads it on from `position`.
+    pub(super) fn resume(
+        &mut self,
+        id: &str,
+        position: u64,
+        error: anyhow::Error,
+    ) -> anyhow::Result<Resumed> {
+        let options = AttachOptions {
+            from: Some(Position::Offset(position)),
+            stall_timeout: self.args.stall_timeout,
+        };
+        let (attached, unread) = self.reconnect(error, |connection, is_same_broker| {
+            if !is_same_broker {
+                return Ok(Err("the broker was started anew and has lost its streams".to_owned()));
+            }
+            match connection.attach(id, &options) {
+                Ok(attached) => Ok(Ok(attached)),
+                Err(ClientError::Call(error)) if error.code == CallError::INVALID_CONTEXT => {
+                    Ok(Err("it has ended meanwhile and is forgotten".to_owned()))
+                }
+                Err(ClientError::Call(error)) => Ok(Err(error.to_string())),
+                Err(error) => Err(error),
+            }
+        })?;
+        if let Ok(attached) = &attached {
+            let Attached { position, .. } = attached;
+            eprintln!("weir tail: connected again, {id} goes on at {position}");
+        }
+        Ok(attached.map_or_else(|why| Resumed::Gone { why, unread }, Resumed::At))
+    }
+
+    /// Replaces the connection and everything that depends on it. `then` is told whether the broker is
+    /// still the same process; what it gives comes with the streams that waited for their turn and are
+    /// gone.
+    fn reconnect<T>(
+        &mut self,
+        error: anyhow::Error,
+        mut then: impl FnMut(&mut Connection, bool) -> Result<T, ClientError>,
+    ) -> anyhow::Result<(T, Vec<String>)> {
+        let breakage = match error.downcast_ref::<ClientError>() {
+            Some(breakage) if self.retry.may_mend(breakage) => breakage,
+            _ => return Err(error),
+        };
+        // The old connection says no more.
+        self.connection.sender().abort();
+        let subscription = self.is_subscribed.then(|| self.subscription());
+        let has_next = !self.next.is_empty();
+        let (connection, (broker_id, entries, result)) =
+            self.retry.until_connected(breakage, |connection| {
+                let broker_id = ask_broker_id(connection)?;
+                // Before the list, so that no stream falls between the two.
+                if let Some(subscription) = &subscription {
+                    connection.subscribe(subscription)?;
+                }
+                let entries = if has_next { connection.list(None)? } else { Vec::new() };
+                let is_same_broker = broker_id == self.broker_id;
+                let result = then(connection, is_same_broker)?;
+                Ok((broker_id, entries, result))
+            })?;
+        self.connection = connection;
+        let mut unread = Vec::new();
+        if broker_id == self.broker_id {
+            self.next.retain(|id| {
+                let is_there = entries.iter().any(|entry| entry.id == *id);
+                if !is_there {
+                    unread.push(id.clone());
+                }
+                is_there
+            });
+            for id in &self.next {
+                self.connection.sender().attach(id, &KEPT_FOR_LATER);
+            }
+        } else {
+            // The IDs are given out anew.
+            self.passed.clear();
+            unread.extend(self.next.drain(..));
+            self.broker_id = broker_id;
+        }
+        Ok((result, unread))
+    }
+
+    /// Says so where the stream that was read to its end was ended for want of its writer.
+    pub(super) fn tell_cut_off(&mut self, id: &str) {
+        // As far as is still known: a broker forgets a stream that everybody has read.
+        let Ok(entries) = self.connection.list(self.args.r#type.as_deref()) else { return };
+        if entries.iter().any(|entry| entry.id == id && entry.cut_off) {
+            eprintln!("weir tail: the writer of {id} broke off, so it may not be complete");
         }
     }
 
@@ -191,7 +327,7 @@ impl Find {
     }
 
     /// Makes the most of a stream that this channel is connected to since its creation.
-    fn from_first_byte(&mut self, id: &str) -> Result<Option<Found>, ClientError> {
+    fn begin_at_first_byte(&mut self, id: &str) -> Result<Option<Found>, ClientError> {
         match self.attach(id, Position::Offset(0)) {
             // Disposed already, so that nobody else can attach. Those who are connected still can read.
             Err(ClientError::Call(error)) if error.code == CallError::INVALID_CONTEXT => {
@@ -232,6 +368,13 @@ impl Find {
     fn pass_others(&mut self, entries: &[StreamEntry], chosen: &str) {
         let others = entries.iter().filter(|entry| entry.id != chosen);
         self.passed.extend(others.map(|entry| entry.id.clone()));
+    }
+}
+
+fn ask_broker_id(connection: &mut Connection) -> Result<Option<String>, ClientError> {
+    match connection.agent_id() {
+        Err(ClientError::Call(_)) => Ok(None),
+        result => result.map(Some),
     }
 }
 

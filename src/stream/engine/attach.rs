@@ -87,8 +87,12 @@ impl Engine {
         moves: bool,
     ) -> Result<(Offset, u64), Refusal> {
         let Engine { front, streams, .. } = self;
+        let attachments = front.channels.get(channel).map(|state| &state.attachments);
+        let is_reader = attachments
+            .and_then(|attachments| attachments.get(&id))
+            .is_some_and(|attachment| attachment.reader.is_some());
         let stream = match streams.get_mut(&id) {
-            Some(stream) if stream.accepts_readers(now) => stream,
+            Some(stream) if is_reader || stream.accepts_readers(now) => stream,
             _ => return Err(Refusal::UnknownContext(format!("no stream {id}"))),
         };
         let (position, lost) = stream.resolve(options.from)?;
@@ -180,7 +184,7 @@ impl Engine {
         from: From,
     ) -> Result<Grant, Refusal> {
         let stream = match self.streams.get_mut(&id) {
-            Some(stream) if stream.accepts_readers(now) => stream,
+            Some(stream) if stream.accepts_readers(now) || stream.has_readers_on(to) => stream,
             _ => return Err(Refusal::UnknownContext(format!("no stream {id}"))),
         };
         let is_owner = channel.is_some_and(|channel| stream.is_owner(channel));
@@ -300,13 +304,20 @@ impl Stream {
         !self.is_disposed || self.linger_until.is_some_and(|until| now < until)
     }
 
-    /// Takes back an end that the channel has asked for and that has not taken effect.
+    /// Whether a worker has readers that drain what is left; one of them may ask to be moved.
+    fn has_readers_on(&self, worker: WorkerId) -> bool {
+        self.views.iter().any(|view| view.worker == worker && view.readers > 0)
+    }
+
+    /// Takes back an end that the channel has asked for and that has not taken effect. The end stays where the
+    /// stream ends all the same, its creator being gone.
     pub(super) fn take_ending_of(&mut self, channel: ChannelId) -> Option<(ChannelId, Token)> {
-        let by = self.ending.as_ref()?.by.as_ref()?;
-        if by.0 != channel {
-            return None;
+        let ending = self.ending.as_mut()?;
+        let by = ending.by.take_if(|(asker, _)| *asker == channel)?;
+        if !ending.then_dispose {
+            self.ending = None;
         }
-        self.ending.take()?.by
+        Some(by)
     }
 
     /// Where a reader starts that asks for `from`, and how many bytes it misses.

@@ -269,7 +269,10 @@ impl Engine {
         if stream.key.as_deref() != Some(key) {
             return Err(Refusal::WrongKey(id));
         }
-        if stream.refuses_writes() {
+        // An end that the old channel asked for and that still waits is taken back with what it waits for.
+        let by = stream.ending.as_ref().map(|ending| ending.by.as_ref().map(|(by, _)| *by));
+        let is_taken_back = by.is_none_or(|by| by.is_some_and(|by| stream.is_owner(by)));
+        if stream.is_ended || stream.is_disposed || !is_taken_back {
             return Err(Refusal::EndOfFile);
         }
         if let Some(old) = stream.owner.take().filter(|old| old.channel != channel) {
@@ -323,14 +326,18 @@ impl Engine {
     pub(super) fn lose_channel(&mut self, now: Instant, id: StreamId, channel: ChannelId) {
         let Engine { front, streams, .. } = self;
         let Some(stream) = streams.get_mut(&id) else { return };
-        stream.parked.remove_channel(channel);
-        let asked_for_end = stream.take_ending_of(channel).is_some();
+        // An end behind writes that never got in is not the end that was meant.
+        let lost_writes = !stream.parked.remove_channel(channel).is_empty();
+        let asked_for_end = stream.take_ending_of(channel).is_some() && !lost_writes;
         stream.writers.retain(|writer| *writer != channel);
         front.mark(stream);
         if !stream.is_owner(channel) || stream.is_disposed {
             return;
         }
         stream.owner = None;
+        if self.is_draining {
+            return;
+        }
         let keeps = stream.key.is_some() && !stream.meta.keep_for.is_zero();
         if keeps && !asked_for_end && !stream.refuses_writes() {
             stream.keep_until = Some(now.plus(stream.meta.keep_for));

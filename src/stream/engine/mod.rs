@@ -47,6 +47,7 @@ pub struct Engine {
     interest: HashMap<Arc<str>, BTreeSet<WorkerId>>,
     created: u64,
     test_streams: usize,
+    is_draining: bool,
     /// Of streams that are forgotten.
     past: Past,
 }
@@ -85,6 +86,7 @@ impl Engine {
             interest: HashMap::new(),
             created: 0,
             test_streams: 0,
+            is_draining: false,
             past: Past::default(),
         }
     }
@@ -99,6 +101,12 @@ impl Engine {
     pub fn open(&mut self, channel: ChannelId, peer: Arc<str>) {
         debug_assert_eq!(channel.worker, self.front.me);
         self.front.channels.insert(Channel::new(channel, peer));
+    }
+
+    /// The broker stops: from now on no stream ends because its creator's channel does, so that no reader
+    /// takes our end for the writer's.
+    pub fn drain(&mut self) {
+        self.is_draining = true;
     }
 
     /// Carries out one command, or parks it. Replies come as effects, at once or later.

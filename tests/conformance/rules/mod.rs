@@ -3,4 +3,5 @@
 pub mod hostile;
 pub mod lifetime;
 pub mod relay;
+pub mod stream_broker;
 pub mod writers;

@@ -1,0 +1,1 @@
+//! Shows that the model has teeth.

@@ -1,0 +1,200 @@
+//! What must hold of the broker's own numbers: at any time, at rest, and when everybody has left.
+
+use std::collections::BTreeMap;
+
+use weir::id::ChannelId;
+use weir::stream::{ReaderReport, StreamReport};
+use weir::worker::ShardReport;
+
+use crate::model::{Asked, Complaint, Key, Tie};
+use crate::peer::Leaving;
+use crate::world::World;
+
+fn streams(reports: &[ShardReport]) -> BTreeMap<u64, &StreamReport> {
+    let streams = reports.iter().flat_map(|report| &report.engine.streams);
+    streams.map(|stream| (stream.id.0, stream)).collect()
+}
+
+impl World {
+    /// Accounts and bounds, at any time.
+    pub fn check_now(&self) -> Result<(), Complaint> {
+        let scale = self.scale.bytes;
+        for report in self.broker.reports() {
+            for reader in &report.engine.readers {
+                if reader.start.0 + reader.delivered + reader.lost != reader.position.0 {
+                    return Err(format!("an account does not balance: {reader:?}"));
+                }
+            }
+            for stream in &report.engine.streams {
+                if stream.end.since(stream.start) > stream.buffer_bytes {
+                    return Err(format!("more than the buffer: {stream:?}"));
+                }
+                let channels = self.channels.len() as u64;
+                let most = self.limits.stream.parked_bytes_max + 2 * scale;
+                if stream.parked_bytes > channels * most {
+                    return Err(format!("too much is parked: {stream:?}"));
+                }
+            }
+            for channel in &report.channels {
+                // One turn's reads in base64, what else pends, and the events of all streams.
+                let reads = 2 * (self.limits.stream.served_bytes_per_turn as u64 + 3 * scale);
+                let pending = self.limits.stream.pending_per_channel_max as u64;
+                let rest = 120 * pending + 600 * self.model.specs.len() as u64;
+                let most = self.limits.unsent_bytes_pause as u64 + reads + rest;
+                if channel.unsent_bytes > most {
+                    return Err(format!("more than {most} bytes unsent: {channel:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Connections whose peers are there and take part.
+    fn open_channels(&self) -> BTreeMap<ChannelId, Key> {
+        let links = self.peers.iter().filter_map(|peer| peer.link.as_ref());
+        let open = links.filter(|link| {
+            link.reads
+                && link.leaving == Leaving::No
+                && link.has_greeted
+                && !link.sent_nonsense
+                && self.model.channel(link.key).end.is_none()
+        });
+        open.map(|link| (self.channels[&link.key], link.key)).collect()
+    }
+
+    /// Nothing moves: what was told is what is, and whoever waits has a reason.
+    pub fn check_at_rest(&self, have_stalls_passed: bool) -> Result<(), Complaint> {
+        let reports = self.broker.reports();
+        let streams = streams(&reports);
+        let readers: Vec<&ReaderReport> =
+            reports.iter().flat_map(|report| &report.engine.readers).collect();
+        let open = self.open_channels();
+        for reader in &readers {
+            if let Some(key) = open.get(&reader.channel) {
+                self.check_account(*key, reader)?;
+            }
+            let end = streams.get(&reader.stream.0).map(|stream| stream.end);
+            let is_behind = end.is_some_and(|end| reader.end > end);
+            if is_behind || (reader.pending_reads > 0 && reader.position < reader.end) {
+                let is_paused = !open.contains_key(&reader.channel);
+                if is_behind || !is_paused {
+                    return Err(format!("bytes up to {end:?}, and yet {reader:?}"));
+                }
+            }
+            // Bytes that the home has and that a reader who waits has not been sent.
+            let lacks = end.is_some_and(|end| reader.end < end);
+            if lacks && reader.pending_reads > 0 && open.contains_key(&reader.channel) {
+                return Err(format!("bytes up to {end:?} are not at {reader:?}"));
+            }
+        }
+        for &key in open.values() {
+            self.check_waiting(key, &streams)?;
+            for (id, tie) in &self.model.channel(key).ties {
+                if *tie == Tie::Attached && !streams.contains_key(id) {
+                    return Err(format!("channel {key} was not told that VS{id} is gone"));
+                }
+            }
+        }
+        for stream in streams.values().filter(|stream| stream.parked_writes > 0) {
+            let is_full = stream.end.since(stream.start) == stream.buffer_bytes;
+            let spec = self.model.streams.get(&stream.id.0).map(|stream| &stream.spec);
+            let is_held = spec.is_none_or(|spec| spec.hold);
+            let is_in_the_way = readers.iter().any(|reader| {
+                reader.stream == stream.id && !reader.lagging && reader.position == stream.start
+            });
+            if !is_full || !(is_held || is_in_the_way) {
+                return Err(format!("nobody is in the way of what is parked: {stream:?}"));
+            }
+            let waits_for_ever = readers.iter().any(|reader| {
+                let key = self.channels.iter().find(|(_, id)| **id == reader.channel);
+                let account =
+                    key.and_then(|(key, _)| self.model.channel(*key).readers.get(&reader.stream.0));
+                reader.stream == stream.id && account.is_none_or(|account| account.stall.is_none())
+            });
+            if have_stalls_passed && !is_held && !waits_for_ever {
+                return Err(format!("the stall timeouts are over: {stream:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_account(&self, key: Key, report: &ReaderReport) -> Result<(), Complaint> {
+        let Some(reader) = self.model.channel(key).readers.get(&report.stream.0) else {
+            return Err(format!("channel {key} never connected: {report:?}"));
+        };
+        let is_placed =
+            reader.places.as_ref().is_none_or(|places| places.contains(&report.position.0));
+        if reader.got != report.delivered || reader.lost != report.lost || !is_placed {
+            let (got, lost, places) = (reader.got, reader.lost, &reader.places);
+            return Err(format!("replies told {got}, {lost}, at {places:?}: {report:?}"));
+        }
+        Ok(())
+    }
+
+    /// A channel's commands pend only with a reason: reads for bytes, writes and ends for space, and others
+    /// only behind writes, since a channel with too much parked is not heard.
+    fn check_waiting(
+        &self,
+        key: Key,
+        streams: &BTreeMap<u64, &StreamReport>,
+    ) -> Result<(), Complaint> {
+        let mut is_behind_writes = false;
+        for (token, asked) in &self.model.channel(key).pending {
+            match asked {
+                Asked::Write { stream, .. }
+                | Asked::WriteRecord { stream, .. }
+                | Asked::Eos(stream) => {
+                    let is_parked =
+                        streams.get(stream).is_some_and(|stream| stream.parked_writes > 0);
+                    if !is_parked && !is_behind_writes {
+                        return Err(format!(
+                            "channel {key}: nothing is in the way of {token}, {asked:?}"
+                        ));
+                    }
+                    is_behind_writes = true;
+                }
+                Asked::Read { stream, .. } => {
+                    if !streams.contains_key(stream) && !is_behind_writes {
+                        return Err(format!(
+                            "channel {key}: {token} reads VS{stream}, which is gone"
+                        ));
+                    }
+                    if streams.get(stream).is_some_and(|stream| stream.eos) && !is_behind_writes {
+                        return Err(format!(
+                            "channel {key}: {token} reads VS{stream}, which is over"
+                        ));
+                    }
+                }
+                _ if is_behind_writes => {}
+                _ => return Err(format!("channel {key}: no reply to {token} {asked:?}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Everybody has left, and all timers have run.
+    pub fn check_empty(&self) -> Result<(), Complaint> {
+        for peer in &self.peers {
+            if let Some(link) = &peer.link {
+                return Err(format!("channel {} is not closed", link.key));
+            }
+        }
+        for worker in &self.broker.workers {
+            let report = worker.shard.report();
+            let has_any = !report.engine.streams.is_empty()
+                || !report.engine.readers.is_empty()
+                || !report.channels.is_empty()
+                || worker.shard.channel_count() > 0;
+            if has_any {
+                return Err(format!("left behind: {report:?}"));
+            }
+            if let Some(at) = worker.shard.next_deadline() {
+                return Err(format!("a timer is left, at {at:?}"));
+            }
+            if !worker.is_idle() {
+                return Err("a connection or mail is left".to_owned());
+            }
+        }
+        Ok(())
+    }
+}

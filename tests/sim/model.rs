@@ -1,0 +1,511 @@
+//! What the peers were promised, held against what they were told.
+//!
+//! The model knows what each channel asked and what its peer read from the wire, nothing of the broker's
+//! inside. Every fault is a complaint in words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use weir::stream::Direction;
+
+use crate::content::{Fate, Record, Records, byte_at};
+use crate::reader::Reader;
+use crate::support::Message;
+use crate::support::message::{binary, error_code, json};
+
+/// A channel, by its connection's number.
+pub type Key = usize;
+
+/// What one promise is broken by.
+pub type Complaint = String;
+
+/// What `create` asked for.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub stream_type: &'static str,
+    pub direction: Direction,
+    pub buffer: u64,
+    pub history: u64,
+    /// Milliseconds; `None` is for ever.
+    pub stall: Option<u64>,
+    pub hold: bool,
+    pub linger: u64,
+    pub key: Option<String>,
+    pub keep_for: u64,
+    /// One writer, and bytes known by their offset.
+    pub is_patterned: bool,
+    /// Who asked, in the order of peers.
+    pub agent: usize,
+    pub asked_at: u64,
+}
+
+#[derive(Clone, Debug)]
+pub enum Asked {
+    Sync,
+    List,
+    Create(usize),
+    Adopt(u64),
+    Subscribe(&'static str),
+    Unsubscribe(&'static str),
+    Connect(u64),
+    Attach {
+        stream: u64,
+        from: Option<u64>,
+        stall: Option<Option<u64>>,
+    },
+    Disconnect(u64),
+    Read {
+        stream: u64,
+        size: u64,
+    },
+    Write {
+        stream: u64,
+        offset: u64,
+        len: u64,
+    },
+    WriteRecord {
+        stream: u64,
+        record: Record,
+    },
+    /// A write whose size does not match its data.
+    WriteBadly(u64),
+    Eos(u64),
+    Dispose(u64),
+    Unknown,
+}
+
+/// How a channel stands to a stream, by what its peer was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tie {
+    Attached,
+    /// `disposed` was told; no `disconnect` since.
+    Finished,
+}
+
+#[derive(Debug, Default)]
+pub struct Channel {
+    pub pending: BTreeMap<u64, Asked>,
+    pub answers: u64,
+    pub ties: BTreeMap<u64, Tie>,
+    pub readers: BTreeMap<u64, Reader>,
+    /// By type: when the subscription was answered.
+    pub subscribed: BTreeMap<&'static str, u64>,
+    announced: BTreeSet<u64>,
+    last_read: BTreeMap<u64, u64>,
+    last_write: BTreeMap<u64, u64>,
+    /// The broker's end of stream has come, with this error code.
+    pub end: Option<i64>,
+    tokens: u64,
+    pub records: u32,
+}
+
+#[derive(Debug)]
+pub struct Stream {
+    pub spec: Spec,
+    /// The channel that writes the pattern, and its next offset.
+    pub writer: Option<(Key, u64)>,
+    /// Channels that were its creator at some time.
+    pub owners: BTreeSet<Key>,
+    pub handed: u64,
+    pub acked: u64,
+    pub records: Records,
+    /// The bytes by offset, as far as any reader has seen them.
+    pub seen: Vec<Option<u8>>,
+    pub end: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+pub struct Model {
+    pub specs: Vec<Spec>,
+    pub streams: BTreeMap<u64, Stream>,
+    pub channels: BTreeMap<Key, Channel>,
+    /// Counts steps.
+    pub step: u64,
+}
+
+pub fn stream_number(arg: &[u8]) -> Result<u64, Complaint> {
+    let name = json(arg);
+    let number = name.as_str().and_then(|name| name.strip_prefix("VS")?.parse().ok());
+    number.ok_or_else(|| format!("{name} is no stream"))
+}
+
+impl Stream {
+    fn new(spec: Spec) -> Stream {
+        Stream {
+            spec,
+            writer: None,
+            owners: BTreeSet::new(),
+            handed: 0,
+            acked: 0,
+            records: Records::default(),
+            seen: Vec::new(),
+            end: None,
+        }
+    }
+
+    /// Notes bytes of a stream of records; every reader must see the same.
+    pub fn see(&mut self, at: u64, data: &[u8]) -> Result<(), Complaint> {
+        let at = at as usize;
+        if self.seen.len() < at + data.len() {
+            self.seen.resize(at + data.len(), None);
+        }
+        for (index, byte) in data.iter().enumerate() {
+            let seen = self.seen[at + index].get_or_insert(*byte);
+            if seen != byte {
+                return Err(format!("byte {byte} at {}, another reader got {seen}", at + index));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Model {
+    pub fn open(&mut self, key: Key) {
+        self.channels.insert(key, Channel::default());
+    }
+
+    pub fn channel(&self, key: Key) -> &Channel {
+        &self.channels[&key]
+    }
+
+    /// Notes a command that leaves now; gives its token.
+    pub fn ask(&mut self, key: Key, asked: Asked) -> u64 {
+        match &asked {
+            Asked::Write { stream, offset, len } => {
+                let state = self.streams.get_mut(stream).expect("a known stream");
+                state.writer = Some((key, offset + len));
+                state.handed = state.handed.max(offset + len);
+            }
+            Asked::WriteRecord { stream, record } => {
+                self.streams.get_mut(stream).expect("a known stream").records.hand_in(*record);
+            }
+            // What follows has no known place any more.
+            Asked::Eos(stream) | Asked::Disconnect(stream) | Asked::Dispose(stream) => {
+                if let Some(state) = self.streams.get_mut(stream) {
+                    state.writer = state.writer.filter(|(writer, _)| *writer != key);
+                }
+            }
+            _ => {}
+        }
+        let channel = self.channels.get_mut(&key).expect("an open channel");
+        channel.tokens += 1;
+        channel.pending.insert(channel.tokens, asked);
+        channel.tokens
+    }
+
+    /// Takes in what a peer was told.
+    pub fn take(&mut self, key: Key, message: &Message) -> Result<(), Complaint> {
+        if self.channels[&key].end.is_some() {
+            return Err(format!("{message:?} behind the end of stream"));
+        }
+        match message {
+            Message::Reply { token, args } => self.take_reply(key, token, args),
+            Message::NotRecognized { token } => self.take_reply(key, token, &[]),
+            Message::Event { service, name, args } => match (service.as_str(), name.as_str()) {
+                ("Locator", "Hello") => Ok(()),
+                ("Streams", "created") => self.take_created(key, args),
+                ("Streams", "disposed") => self.take_disposed(key, stream_number(&args[1])?),
+                _ => Err(format!("an event of the broker's own: {message:?}")),
+            },
+            Message::End { report } => {
+                let channel = self.channels.get_mut(&key).expect("an open channel");
+                channel.end = Some(error_code(report));
+                Ok(())
+            }
+            _ => Err(format!("the broker never says {message:?}")),
+        }
+    }
+
+    fn take_reply(&mut self, key: Key, token: &[u8], args: &[Vec<u8>]) -> Result<(), Complaint> {
+        let channel = self.channels.get_mut(&key).expect("an open channel");
+        let text = std::str::from_utf8(token).unwrap_or_default();
+        let asked = text.parse().ok().and_then(|token: u64| channel.pending.remove(&token));
+        let Some(asked) = asked else {
+            return Err(format!("a reply to {text}, which is answered or was never asked"));
+        };
+        let token = text.parse().expect("parsed before");
+        channel.answers += 1;
+        if args.is_empty() != matches!(asked, Asked::Unknown) {
+            return Err(format!("{asked:?} is answered with {} arguments", args.len()));
+        }
+        if let Asked::Read { stream, size } = asked {
+            return self.take_read(key, token, stream, size, args);
+        }
+        let Some(report) = args.first() else { return Ok(()) };
+        let code = error_code(report);
+        let is_known = match &asked {
+            Asked::Sync | Asked::List | Asked::Unknown | Asked::Read { .. } => code == 0,
+            Asked::Create(_) => [0, 4].contains(&code),
+            Asked::Adopt(_) => [0, 9, 16].contains(&code),
+            Asked::Subscribe(_) => [0, 1].contains(&code),
+            Asked::Unsubscribe(_) | Asked::Connect(_) | Asked::Dispose(_) => {
+                [0, 16].contains(&code)
+            }
+            Asked::Attach { .. } => [0, 16, 20].contains(&code),
+            Asked::Disconnect(_) => [0, 1].contains(&code),
+            Asked::WriteBadly(_) => code == 15,
+            Asked::Write { .. } => [0, 1, 6, 9, 23].contains(&code),
+            Asked::WriteRecord { .. } => [0, 1, 4, 6, 9, 23].contains(&code),
+            Asked::Eos(_) => [0, 1, 6, 9, 23].contains(&code),
+        };
+        if !is_known {
+            let text = String::from_utf8_lossy(report).into_owned();
+            return Err(format!("{asked:?} is answered with error {code}: {text}"));
+        }
+        match asked {
+            Asked::Write { stream, offset, len } => {
+                let state = self.streams.get_mut(&stream).expect("a known stream");
+                if code != 0 {
+                    if state.writer.is_some_and(|(writer, _)| writer == key) {
+                        state.writer = None;
+                    }
+                    return Ok(());
+                }
+                state.acked = state.acked.max(offset + len);
+                self.note_order(key, stream, token)
+            }
+            Asked::WriteRecord { stream, record } => {
+                let fate = match code {
+                    0 => Fate::Whole,
+                    6 | 9 => Fate::Unknown,
+                    _ => Fate::Absent,
+                };
+                let state = self.streams.get_mut(&stream).expect("a known stream");
+                state.records.tell(record, fate);
+                if code == 0 { self.note_order(key, stream, token) } else { Ok(()) }
+            }
+            Asked::Disconnect(stream) => self.take_disconnected(key, stream, code),
+            Asked::List => self.take_list(&args[1]),
+            asked if code == 0 => self.take_success(key, asked, args),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_order(&mut self, key: Key, stream: u64, token: u64) -> Result<(), Complaint> {
+        let channel = self.channels.get_mut(&key).expect("an open channel");
+        match channel.last_write.insert(stream, token) {
+            Some(last) if last > token => Err(format!("write {token} is answered after {last}")),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_success(&mut self, key: Key, asked: Asked, args: &[Vec<u8>]) -> Result<(), Complaint> {
+        match asked {
+            Asked::Create(serial) => {
+                let id = stream_number(&args[1])?;
+                self.know(id, serial);
+                let spec = self.specs[serial].clone();
+                let channel = self.channels.get_mut(&key).expect("an open channel");
+                let wants = [spec.stream_type, "*"];
+                if wants.iter().any(|wanted| channel.subscribed.contains_key(wanted))
+                    && !channel.announced.contains(&id)
+                {
+                    return Err(format!("the creator of VS{id} has not heard of it by created"));
+                }
+                channel.ties.insert(id, Tie::Attached);
+                let mut reader = Reader::anywhere(spec.stall);
+                if spec.direction == Direction::In {
+                    reader = Reader::at(0, spec.stall);
+                }
+                channel.readers.insert(id, reader);
+                let state = self.streams.get_mut(&id).expect("a known stream");
+                state.writer = Some((key, 0));
+                state.owners.insert(key);
+                Ok(())
+            }
+            Asked::Adopt(id) => {
+                let position = json(&args[1])["Position"].as_u64().ok_or("no Position")?;
+                let state = self.streams.get_mut(&id).expect("a known stream");
+                state.owners.insert(key);
+                if state.spec.is_patterned {
+                    if position < state.acked || position > state.handed {
+                        let (acked, handed) = (state.acked, state.handed);
+                        return Err(format!("adopt tells {position}, not {acked} to {handed}"));
+                    }
+                    // One that writes already was answered by the reply to `create`, and has gone on.
+                    if state.writer.is_none_or(|(writer, _)| writer != key) {
+                        state.writer = Some((key, position));
+                    }
+                }
+                self.tie(key, id);
+                Ok(())
+            }
+            Asked::Subscribe(wanted) => {
+                let step = self.step;
+                self.channels.get_mut(&key).expect("open").subscribed.insert(wanted, step);
+                Ok(())
+            }
+            Asked::Unsubscribe(wanted) => {
+                let channel = self.channels.get_mut(&key).expect("an open channel");
+                channel.subscribed.remove(wanted);
+                channel.announced.clear();
+                Ok(())
+            }
+            Asked::Connect(id) => {
+                if self.channel(key).ties.get(&id) != Some(&Tie::Finished) {
+                    self.tie(key, id);
+                }
+                Ok(())
+            }
+            Asked::Attach { stream, from, stall } => {
+                let place = json(&args[1]);
+                let position = place["Position"].as_u64().ok_or("no Position")?;
+                let lost = place["Lost"].as_u64().ok_or("no Lost")?;
+                self.tie(key, stream);
+                let state = &self.streams[&stream];
+                let is_silent =
+                    state.spec.direction == Direction::In || state.owners.contains(&key);
+                if from.map_or(lost != 0, |from| from + lost != position) && !is_silent {
+                    return Err(format!("attach from {from:?} gives {position}, {lost} lost"));
+                }
+                let stall = stall.unwrap_or(state.spec.stall);
+                let channel = self.channels.get_mut(&key).expect("an open channel");
+                channel.readers.insert(stream, Reader::at(position, stall));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The channel is connected to the stream, and was perhaps before.
+    fn tie(&mut self, key: Key, id: u64) {
+        let Some(state) = self.streams.get(&id) else { return };
+        let stall = state.spec.stall;
+        let channel = self.channels.get_mut(&key).expect("an open channel");
+        channel.ties.insert(id, Tie::Attached);
+        channel.readers.entry(id).or_insert_with(|| Reader::anywhere(stall));
+    }
+
+    fn know(&mut self, id: u64, serial: usize) {
+        let spec = &self.specs[serial];
+        self.streams.entry(id).or_insert_with(|| Stream::new(spec.clone()));
+    }
+
+    fn take_created(&mut self, key: Key, args: &[Vec<u8>]) -> Result<(), Complaint> {
+        let id = stream_number(&args[1])?;
+        let context = json(&args[2]);
+        let serial = context.as_str().and_then(|text| text.parse().ok()).ok_or("its context")?;
+        self.know(id, serial);
+        let spec = self.specs[serial].clone();
+        let channel = self.channels.get_mut(&key).expect("an open channel");
+        let wants = [spec.stream_type, "*"];
+        let answered = wants.iter().filter_map(|wanted| channel.subscribed.get(wanted)).min();
+        let Some(&answered) = answered else {
+            return Err(format!("created of VS{id} before or without a subscription's reply"));
+        };
+        if !channel.announced.insert(id) {
+            return Err(format!("created of VS{id} twice"));
+        }
+        let is_new = channel.ties.get(&id) != Some(&Tie::Attached);
+        self.tie(key, id);
+        if is_new && spec.asked_at > answered {
+            let reader = Reader::at(0, spec.stall);
+            self.channels.get_mut(&key).expect("an open channel").readers.insert(id, reader);
+        }
+        Ok(())
+    }
+
+    fn take_disposed(&mut self, key: Key, id: u64) -> Result<(), Complaint> {
+        let channel = self.channels.get_mut(&key).expect("an open channel");
+        if channel.ties.insert(id, Tie::Finished) != Some(Tie::Attached) {
+            return Err(format!("disposed of VS{id} twice or without a connection"));
+        }
+        channel.readers.remove(&id);
+        Ok(())
+    }
+
+    fn take_disconnected(&mut self, key: Key, id: u64, code: i64) -> Result<(), Complaint> {
+        let channel = self.channels.get_mut(&key).expect("an open channel");
+        channel.readers.remove(&id);
+        match (channel.ties.remove(&id), code) {
+            (Some(Tie::Finished), 0) | (None, 1) => Ok(()),
+            (tie, code) => Err(format!("disconnect of VS{id} gives {code}, it was {tie:?}")),
+        }
+    }
+
+    fn take_list(&mut self, objects: &[u8]) -> Result<(), Complaint> {
+        for object in json(objects).as_array().ok_or("no array")? {
+            let id = object["ID"].as_str().and_then(|name| name.strip_prefix("VS")?.parse().ok());
+            let serial = object["ContextID"].as_str().and_then(|text| text.parse().ok());
+            let (Some(id), Some(serial)) = (id, serial) else { continue };
+            self.know(id, serial);
+            let bounds = [&object["Start"], &object["End"], &object["BufferSize"]];
+            let [Some(start), Some(end), Some(size)] = bounds.map(|value| value.as_u64()) else {
+                return Err(format!("no numbers in {object}"));
+            };
+            let state = &self.streams[&id];
+            let is_beyond = state.spec.is_patterned && end > state.handed;
+            if start > end || end - start > size || is_beyond {
+                return Err(format!("{object} when {} bytes were written", state.handed));
+            }
+            if object.get("Key").is_some() {
+                return Err("the key is told".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn take_read(
+        &mut self,
+        key: Key,
+        token: u64,
+        id: u64,
+        size: u64,
+        args: &[Vec<u8>],
+    ) -> Result<(), Complaint> {
+        let data = binary(&args[0]);
+        let code = error_code(&args[1]);
+        let lost = json(&args[2]).as_u64().ok_or("no lost size")?;
+        let eos = json(&args[3]).as_bool().ok_or("no end flag")?;
+        if code != 0 {
+            let is_known = [1, 4, 6, 16, 23].contains(&code);
+            let is_plain = data.is_empty() && lost == 0 && eos == (code == 6);
+            return match is_known && is_plain {
+                true => Ok(()),
+                false => Err(format!("a read of VS{id} fails with {code}, {lost}, {eos}")),
+            };
+        }
+        let channel = self.channels.get_mut(&key).expect("an open channel");
+        if channel.last_read.insert(id, token).is_some_and(|last| last > token) {
+            return Err(format!("read {token} of VS{id} is answered out of order"));
+        }
+        if data.len() as u64 > size || (data.is_empty() && lost == 0 && !eos && size > 0) {
+            return Err(format!("{} bytes for a read of {size} of VS{id}", data.len()));
+        }
+        let Some(reader) = channel.readers.get_mut(&id) else {
+            return match data.is_empty() && lost == 0 && eos {
+                true => Ok(()),
+                false => Err(format!("data of VS{id} for a channel that does not read it")),
+            };
+        };
+        let stream = self.streams.get_mut(&id).ok_or("an unknown stream")?;
+        reader
+            .take(id, stream, &data, lost, eos)
+            .map_err(|complaint| format!("a read of VS{id}: {complaint}"))
+    }
+
+    /// Holds all bytes of streams with many writers against what was written.
+    pub fn check_records(&self) -> Result<(), Complaint> {
+        for (id, stream) in self.streams.iter().filter(|(_, stream)| !stream.spec.is_patterned) {
+            let is_all = stream.end == Some(stream.seen.len() as u64)
+                && stream.seen.iter().all(Option::is_some);
+            let check = stream.records.check(&stream.seen, is_all);
+            check.map_err(|complaint| format!("VS{id}: {complaint}"))?;
+        }
+        for (key, channel) in &self.channels {
+            for (id, reader) in &channel.readers {
+                let Some(stream) = self.streams.get(id) else { continue };
+                let check = match stream.spec.is_patterned {
+                    true => Ok(()),
+                    false => stream.records.check(&reader.run, false),
+                };
+                check.map_err(|complaint| format!("channel {key}, VS{id}: {complaint}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the stream's bytes from `at` on begin with `data`.
+pub fn is_pattern(stream: u64, at: u64, data: &[u8]) -> bool {
+    (at..).zip(data).all(|(offset, byte)| byte_at(stream, offset) == *byte)
+}

@@ -1,0 +1,282 @@
+//! One run: a broker, its network, its peers, and time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use weir::id::ChannelId;
+use weir::worker::Limits;
+
+use crate::broker::{Broker, Conns};
+use crate::habits::Scale;
+use crate::model::{Complaint, Model};
+use crate::network::Conn;
+use crate::peer::{Heard, Leaving, Link, Peer, Role};
+
+/// Records carry their channel's number in one byte.
+const CONNS_MAX: usize = 200;
+
+pub struct World {
+    pub broker: Broker,
+    pub conns: Conns,
+    pub model: Model,
+    pub peers: Vec<Peer>,
+    pub rng: SmallRng,
+    pub limits: Limits,
+    pub scale: Scale,
+    /// Channels of connections that are not forgotten.
+    pub channels: BTreeMap<usize, ChannelId>,
+    /// Commands that each channel had handed in when the drain began, by connection.
+    pub drained: HashMap<usize, u64>,
+    pub is_draining: bool,
+    opened: usize,
+}
+
+fn limits(scale: Scale) -> Limits {
+    let bytes = scale.bytes as usize;
+    let mut limits = Limits {
+        unsent_bytes_pause: 5 * bytes,
+        unsent_bytes_resume: bytes,
+        commands_per_turn: 5,
+        hello_timeout: Duration::from_secs(1000),
+        linger_timeout: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    limits.stream.parked_bytes_pause = 3 * scale.bytes / 2;
+    limits.stream.parked_bytes_max = 6 * scale.bytes;
+    limits.stream.pending_per_channel_max = 40;
+    limits.stream.served_bytes_per_turn = bytes;
+    limits.stream.outbox_messages_pause = 6;
+    limits
+}
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let scale = Scale { bytes: if seed % 6 == 5 { 6000 } else { 300 } };
+        let limits = limits(scale);
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let workers = 1 + (seed % 4) as u16;
+        let mail_max = rng.random_range(1..5);
+        let mut broker = Broker::new(workers, mail_max, &limits);
+        for worker in &mut broker.workers {
+            worker.mail_per_turn = [1, 2, usize::MAX][rng.random_range(0..3)];
+            worker.bytes_per_read = [1, 20, usize::MAX][rng.random_range(0..3)];
+        }
+        let roles = [(3, Role::Agent), (5, Role::Host), (1, Role::Vandal)];
+        let roles = roles.into_iter().flat_map(|(count, role)| std::iter::repeat_n(role, count));
+        let peers = roles.enumerate().map(|(index, role)| Peer::new(index, role)).collect();
+        World {
+            broker,
+            conns: Conns::new(),
+            model: Model::default(),
+            peers,
+            rng,
+            limits,
+            scale,
+            channels: BTreeMap::new(),
+            drained: HashMap::new(),
+            is_draining: false,
+            opened: 0,
+        }
+    }
+
+    /// One random thing happens.
+    pub fn step(&mut self) -> Result<(), Complaint> {
+        self.model.step += 1;
+        match self.rng.random_range(0..100) {
+            0..35 => {
+                let peer = self.rng.random_range(0..self.peers.len());
+                self.live(peer);
+                self.exchange(peer, 400)?;
+            }
+            35..65 => {
+                let peer = self.rng.random_range(0..self.peers.len());
+                if let Some(link) = &self.peers[peer].link {
+                    let (up, down) = (self.rng.random_range(0..600), self.rng.random_range(0..600));
+                    self.conns.get_mut(&link.key).expect("a link has one").carry(up, down);
+                }
+                self.exchange(peer, 400)?;
+            }
+            65..95 => {
+                let worker = self.rng.random_range(0..self.broker.workers.len());
+                self.broker.turn(worker, &mut self.conns, &mut self.rng);
+            }
+            _ => {
+                let ms = self.rng.random_range(1..60);
+                self.broker.pass(Duration::from_millis(ms));
+            }
+        }
+        Ok(())
+    }
+
+    /// A peer connects, speaks, falls silent, leaves or is cut off.
+    fn live(&mut self, index: usize) {
+        let peer = &mut self.peers[index];
+        let Some(link) = &mut peer.link else {
+            if self.opened < CONNS_MAX && self.rng.random_bool(0.3) {
+                self.connect(index);
+            }
+            return;
+        };
+        match self.rng.random_range(0..1000) {
+            0..4 => self.cut(index),
+            4..7 => link.leave(true),
+            7..9 => link.leave(false),
+            9..15 => {
+                link.reads = !link.reads;
+                link.has_stalled = true;
+            }
+            15..25 => link.reads = true,
+            _ => peer.act(&mut self.model, self.scale, &mut self.rng),
+        }
+    }
+
+    fn connect(&mut self, index: usize) {
+        let key = self.opened;
+        self.opened += 1;
+        let capacity = |rng: &mut SmallRng| [1, 40, 500, 20_000][rng.random_range(0..4)];
+        let (up, down) = (capacity(&mut self.rng), capacity(&mut self.rng));
+        self.conns.insert(key, Conn::new(up.max(40), down));
+        let worker = self.rng.random_range(0..self.broker.workers.len());
+        let channel = self.broker.workers[worker].open(self.broker.now, key);
+        self.channels.insert(key, channel);
+        self.model.open(key);
+        self.peers[index].link = Some(Link::new(key, worker, self.rng.random_bool(0.5)));
+        if self.peers[index].is_traced {
+            eprintln!("{key} opened by {:?} {index} as {channel}", self.peers[index].role);
+        }
+    }
+
+    /// The peer's connection breaks, and the peer notices.
+    pub fn cut(&mut self, index: usize) {
+        let loses = self.rng.random_bool(0.5);
+        if let Some(link) = &self.peers[index].link {
+            if self.peers[index].is_traced {
+                eprintln!("{} is cut", link.key);
+            }
+            self.conns.get_mut(&link.key).expect("a link has one").cut(loses);
+            self.forget(index);
+        }
+    }
+
+    /// The peer has no connection any more. It remembers how far it has read.
+    fn forget(&mut self, index: usize) {
+        let Some(link) = self.peers[index].link.take() else { return };
+        let channel = &self.model.channels[&link.key];
+        let places = channel.readers.iter().filter_map(|(id, reader)| Some((*id, reader.place()?)));
+        self.peers[index].bookmarks.extend(places.filter(|_| self.rng.random_bool(0.7)));
+        for stream in self.model.streams.values_mut() {
+            if stream.writer.is_some_and(|(writer, _)| writer == link.key) {
+                stream.writer = None;
+            }
+        }
+    }
+
+    /// The peer sends what waits and hears what has come; whether anything moved.
+    pub fn exchange(&mut self, index: usize, max: usize) -> Result<bool, Complaint> {
+        let peer = &mut self.peers[index];
+        let Some(link) = &mut peer.link else { return Ok(false) };
+        let key = link.key;
+        let conn = self.conns.get_mut(&key).expect("a link has one");
+        let most = self.rng.random_range(1..=max);
+        let has_sent = link.send(conn, most);
+        let may_break = link.has_stalled || self.is_draining;
+        match peer.listen(conn, &mut self.model, most)? {
+            Heard::Nothing => Ok(has_sent),
+            Heard::Something => Ok(true),
+            Heard::End => {
+                self.check_end(index)?;
+                let link = self.peers[index].link.as_mut().expect("it has one still");
+                if link.leaving == Leaving::Shut {
+                    self.forget(index);
+                    return Ok(true);
+                }
+                Ok(has_sent)
+            }
+            Heard::Broken if may_break => {
+                self.forget(index);
+                Ok(true)
+            }
+            Heard::Broken => Err(format!("channel {key} was reset")),
+        }
+    }
+
+    /// The broker has ended the connection: everything is answered, and it said so.
+    fn check_end(&self, index: usize) -> Result<(), Complaint> {
+        let peer = &self.peers[index];
+        let Some(link) = &peer.link else { return Ok(()) };
+        let channel = self.model.channel(link.key);
+        let Some(code) = channel.end else {
+            return Err(format!("channel {} is closed without an end of stream", link.key));
+        };
+        if let Some(commands) = self.drained.get(&link.key)
+            && !link.sent_nonsense
+        {
+            return match channel.answers == *commands {
+                true => Ok(()),
+                false => Err(format!(
+                    "channel {}: {} answers to {commands} commands",
+                    link.key, channel.answers
+                )),
+            };
+        }
+        let is_newcomer = self.is_draining && code == 5;
+        if (code != 0) != link.sent_nonsense && !is_newcomer {
+            return Err(format!("channel {} ends with error {code}", link.key));
+        }
+        match channel.pending.first_key_value() {
+            Some((token, asked)) if !is_newcomer => {
+                Err(format!("channel {}: no reply to {token} {asked:?}", link.key))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Everything happens that can at the present time.
+    pub fn rest(&mut self) -> Result<(), Complaint> {
+        for _ in 0..200_000 {
+            let mut moves = false;
+            for index in 0..self.peers.len() {
+                if let Some(link) = &self.peers[index].link {
+                    let conn = self.conns.get_mut(&link.key).expect("a link has one");
+                    moves |= conn.carry(usize::MAX, usize::MAX);
+                }
+                moves |= self.exchange(index, 20_000)?;
+            }
+            for worker in 0..self.broker.workers.len() {
+                moves |= self.broker.turn(worker, &mut self.conns, &mut self.rng);
+            }
+            if !moves {
+                return Ok(());
+            }
+        }
+        Err("the broker does not come to rest".to_owned())
+    }
+
+    /// So much time passes, and everything happens that is due.
+    pub fn pass(&mut self, time: Duration) -> Result<(), Complaint> {
+        let until = self.broker.now.instant.plus(time);
+        self.rest()?;
+        while let Some(at) = self.broker.next_deadline().filter(|at| *at <= until) {
+            self.broker.now.instant = at.max(self.broker.now.instant);
+            self.rest()?;
+        }
+        self.broker.now.instant = until;
+        self.rest()
+    }
+
+    /// All workers begin to drain.
+    pub fn drain(&mut self) {
+        self.is_draining = true;
+        let by_channel: HashMap<ChannelId, usize> =
+            self.channels.iter().map(|(conn, channel)| (*channel, *conn)).collect();
+        let now = self.broker.now;
+        for worker in &mut self.broker.workers {
+            worker.drain(now);
+            for channel in worker.shard.report().channels {
+                self.drained.insert(by_channel[&channel.id], channel.commands);
+            }
+        }
+    }
+}
