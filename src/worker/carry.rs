@@ -36,7 +36,12 @@ impl Worker {
         let key = SessionKey(readiness.token().0);
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.is_writable |= readiness.is_writable();
-        session.has_end |= readiness.is_read_closed();
+        if readiness.is_read_closed() && !session.has_end {
+            session.has_end = true;
+            if let Stage::Open(channel) = session.stage {
+                self.shard.expect_end(self.now, channel);
+            }
+        }
         session.is_broken |= readiness.is_error();
         session.is_readable |= readiness.is_readable() || session.has_end || session.is_broken;
         self.enqueue(key);

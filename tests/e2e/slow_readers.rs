@@ -163,3 +163,33 @@ fn peer_that_never_reads_its_socket_harms_nobody() {
     assert!(peak < 100 << 20, "{} MiB of memory", peak >> 20);
     server.assert_well();
 }
+
+#[test]
+fn peer_that_ends_and_never_reads_is_given_up() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("weir.toml");
+    std::fs::write(&file, "[limits]\nlinger_timeout = \"500ms\"\n").expect("a temporary file");
+    let path = file.to_str().expect("a path in UTF-8");
+    let mut server = TestServer::start_with(&["--workers", "1", "--config", path]);
+    let mut writer = server.zero_copy_peer();
+    // More than the kernel takes for a socket.
+    let stream = writer.create("T", json!({"BufferSize": 48 << 20, "History": 0}));
+    let mut deaf = server.zero_copy_peer();
+    assert_eq!(deaf.attach(&stream, json!({})).0, 0);
+    for _ in 0..48 {
+        deaf.start_read(&stream, 1 << 20);
+    }
+    let data = vec![7; 1 << 20];
+    for _ in 0..40 {
+        assert_eq!(writer.write(&stream, &data), 0);
+    }
+    deaf.send_end();
+    deaf.finish();
+    wait_until(PATIENCE, "the deaf peer is given up", || {
+        server.log().contains("gave the channel up at its end")
+    });
+    wait_until(PATIENCE, "only the writer is left", || {
+        server.stats()["totals"]["channels"] == json!(1)
+    });
+    server.assert_well();
+}

@@ -190,7 +190,12 @@ struct Run {
 impl Run {
     fn new(seed: u64) -> Run {
         let workers = 1 + (seed % 3) as u16;
+        // Every fourth run has less memory than its streams' buffers.
+        let memory_bytes_max = if seed % 4 == 3 { 1200 } else { 1 << 30 };
         let limits = Limits {
+            memory_bytes_max,
+            stream_bytes_min: 40,
+            short_bytes: 200,
             parked_bytes_pause: 600,
             outbox_messages_pause: 6,
             served_bytes_per_turn: 300,
@@ -362,6 +367,7 @@ impl Run {
             let report = engine.report();
             assert!(report.streams.is_empty(), "left behind: {:?}", report.streams);
             assert!(report.readers.is_empty(), "left behind: {:?}", report.readers);
+            assert_eq!(report.held_bytes, 0, "memory that nobody holds still counts");
         }
     }
 }

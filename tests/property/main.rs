@@ -6,6 +6,7 @@ mod cluster;
 mod core;
 mod endings;
 mod framing;
+mod memory;
 mod pair;
 mod promises;
 mod takeover;

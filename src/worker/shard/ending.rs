@@ -13,11 +13,22 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(channel) else { return };
         if session.channel.finish(report) {
             session.begin_answering();
-            let deadline = now.instant.plus(self.limits.linger_timeout);
-            session.sent_at_check = session.sent_bytes();
-            self.end_deadlines.push_back((deadline, channel));
             self.answering.push(channel);
             self.mark_ready(channel);
+            self.expect_end(now, channel);
+        }
+    }
+
+    /// The peer will send nothing more, though not all that it sent has been taken in: from now on it is to
+    /// take in what waits for it. A paused channel is not read, so nothing else would tell that the peer
+    /// is gone for good.
+    pub fn expect_end(&mut self, now: Now, channel: ChannelId) {
+        let Some(session) = self.sessions.get_mut(channel) else { return };
+        if !session.has_end_deadline {
+            session.has_end_deadline = true;
+            session.sent_at_check = session.sent_bytes();
+            let deadline = now.instant.plus(self.limits.linger_timeout);
+            self.end_deadlines.push_back((deadline, channel));
         }
     }
 
@@ -66,14 +77,16 @@ impl Shard {
             self.end_deadlines.pop_front();
             let Some(session) = self.sessions.get_mut(channel) else { continue };
             let sent = session.sent_bytes();
-            if sent > session.sent_at_check {
+            // With nothing unsent it is not the peer that the end waits for.
+            if sent > session.sent_at_check || session.output.is_empty() {
                 session.sent_at_check = sent;
                 let deadline = now.instant.plus(self.limits.linger_timeout);
                 self.end_deadlines.push_back((deadline, channel));
                 continue;
             }
             let unsent = session.output.len();
-            tracing::info!(worker = %self.me, %channel, peer = %session.peer, unsent, "gave the channel up at its end: the peer takes nothing in");
+            let text = "gave the channel up at its end: the peer takes nothing in";
+            tracing::info!(worker = %self.me, %channel, peer = %session.peer, unsent, "{text}");
             self.abort(now, channel);
             self.abandoned.push_back(channel);
         }

@@ -35,6 +35,8 @@ pub struct Session {
     pub is_starved: bool,
     /// What it counts against the memory: bytes of a message under way, and bytes unsent.
     pub counted: Counted,
+    /// Whether the shard looks after its end.
+    pub has_end_deadline: bool,
     /// Bytes sent when the end under way was last looked at.
     pub sent_at_check: u64,
     /// Bytes received.
@@ -119,6 +121,7 @@ impl Session {
             is_ready: false,
             is_starved: false,
             counted: Counted::default(),
+            has_end_deadline: false,
             sent_at_check: 0,
             received_bytes: 0,
             queued_bytes,
