@@ -20,6 +20,9 @@ mod placement;
 mod report;
 mod session;
 mod shard;
+mod sync;
+#[cfg(test)]
+mod tests;
 
 pub use doorbell::{Doorbell, Wake};
 pub use event_loop::{Links, WAKE, Worker};
