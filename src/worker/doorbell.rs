@@ -15,9 +15,10 @@
 //! No wake-up is lost: all three are read-modify-writes of one atomic, so they have one order. A ring before
 //! `begin_turn` is acquired by it, so that the look behind it sees what was left. A ring after it leaves
 //! `Rung`, and then `may_rest` refuses. A ring after `may_rest` finds `Asleep` and wakes. Nothing here is
-//! about what is left where, so the file can be checked under a model checker by replacing its one import.
+//! about what is left where. `tests/interleavings` runs this file under a scheduler that tries the orders in
+//! which threads may step.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use crate::worker::sync::{AtomicU8, Ordering};
 
 const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;
@@ -75,38 +76,5 @@ impl Doorbell {
 impl std::fmt::Debug for Doorbell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Doorbell").field("state", &self.state).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
-
-    use super::*;
-
-    struct Count(Arc<AtomicUsize>);
-
-    impl Wake for Count {
-        fn wake(&self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[test]
-    fn many_rings_wake_a_sleeper_once_and_one_awake_never() {
-        let wakes = Arc::new(AtomicUsize::new(0));
-        let bell = Doorbell::new(Count(Arc::clone(&wakes)));
-        bell.ring();
-        bell.ring();
-        assert_eq!(wakes.load(Ordering::Relaxed), 0);
-        assert!(!bell.may_rest(), "somebody rang since the turn began");
-        bell.begin_turn();
-        assert!(bell.may_rest());
-        bell.ring();
-        bell.ring();
-        assert_eq!(wakes.load(Ordering::Relaxed), 1);
-        bell.begin_turn();
-        assert!(bell.may_rest());
     }
 }

@@ -20,6 +20,9 @@ mod placement;
 mod report;
 mod session;
 mod shard;
+mod sync;
+#[cfg(test)]
+mod tests;
 mod tuning;
 
 pub use doorbell::{Doorbell, Wake};

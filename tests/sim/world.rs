@@ -40,7 +40,7 @@ fn limits(scale: Scale) -> Limits {
         unsent_bytes_resume: bytes,
         commands_per_turn: 5,
         hello_timeout: Duration::from_secs(1000),
-        linger_timeout: Duration::from_secs(5),
+        linger_timeout: Duration::from_secs(30),
         ..Limits::default()
     };
     limits.stream.parked_bytes_pause = 3 * scale.bytes / 2;
