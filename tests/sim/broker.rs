@@ -203,7 +203,12 @@ impl Worker {
                 continue;
             }
             session.is_writable |= readiness.writable;
-            session.has_end |= readiness.end;
+            if readiness.end && !session.has_end {
+                session.has_end = true;
+                if let Stage::Open(channel) = session.stage {
+                    self.shard.expect_end(now, channel);
+                }
+            }
             session.is_broken |= readiness.broken;
             session.is_readable |= readiness.readable || readiness.end || readiness.broken;
             if !std::mem::replace(&mut session.is_queued, true) {
@@ -242,6 +247,11 @@ impl Worker {
             while let Some((channel, output)) = self.shard.poll_closed() {
                 if let Some(conn) = self.by_channel.remove(&channel) {
                     self.begin_linger(now, conn, output, conns);
+                }
+            }
+            while let Some(channel) = self.shard.poll_abandoned() {
+                if let Some(conn) = self.by_channel.remove(&channel) {
+                    self.close(conn, conns);
                 }
             }
             if !has_sent {
