@@ -86,8 +86,16 @@ pub(super) enum WaitingFor {
     Subscribe {
         workers: usize,
         stream_type: Arc<str>,
-        found: Vec<Arc<Meta>>,
+        found: Vec<Found>,
     },
+}
+
+/// A live stream that a subscription covers, to be told of after its reply.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) meta: Arc<Meta>,
+    /// The subscription has connected the channel to it, whose peer does not know yet.
+    pub(super) is_new: bool,
 }
 
 impl Channel {
@@ -120,6 +128,16 @@ impl Channel {
     /// Whether a subscription that has been answered covers the stream.
     pub(super) fn is_subscribed_to(&self, meta: &Meta) -> bool {
         self.subscriptions.iter().any(|wanted| meta.matches(wanted))
+    }
+
+    /// Drops a stream from what is told after a pending subscription's reply; whether that subscription was
+    /// what connected the channel to it. Such a channel has no reader that could have read the end: it
+    /// cannot read the stream.
+    pub(super) fn forget_found(&mut self, stream: StreamId) -> bool {
+        let Some(waiting) = &mut self.waiting else { return false };
+        let WaitingFor::Subscribe { found, .. } = &mut waiting.what else { return false };
+        let Some(at) = found.iter().position(|found| found.meta.id == stream) else { return false };
+        found.swap_remove(at).is_new
     }
 
     /// Whether a read may be served in this turn; one that may not is served in the next, when the

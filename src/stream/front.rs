@@ -175,9 +175,14 @@ impl Front {
     }
 
     /// The channel has seen the last of the stream: its reader, if it had one, is gone. `disposed` is told
-    /// once; the connection stays known for a while, so that a later `disconnect` succeeds.
+    /// once; the connection stays known for a while, so that a later `disconnect` succeeds. A stream that
+    /// goes before a subscription's reply has told of it was never there for that peer.
     pub(super) fn finish_attachment(&mut self, id: ChannelId, stream: StreamId) {
         let Some(channel) = self.channels.get_mut(id) else { return };
+        if channel.forget_found(stream) {
+            channel.attachments.remove(&stream);
+            return;
+        }
         let Some(attachment) = channel.attachments.get_mut(&stream) else { return };
         if attachment.is_finished {
             return;

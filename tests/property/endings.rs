@@ -1,8 +1,10 @@
 //! Ends that cross each other: of streams, of channels, and of what they had asked for.
 
-use weir::stream::{AttachOptions, Command, Direction, Payload, Refusal, Reply, StallTimeout};
+use weir::stream::{
+    AttachOptions, Command, Direction, Limits, Payload, Refusal, Reply, StallTimeout,
+};
 
-use crate::cluster::Told;
+use crate::cluster::{Cluster, Told};
 use crate::pair::{STALL, both, small};
 
 #[test]
@@ -58,4 +60,40 @@ fn who_cannot_read_a_disposed_stream_cannot_come_late_to_it() {
         let told = pair.run(pair.host, Command::Disconnect(stream));
         assert!(matches!(told[..], [Told::Reply(_, Reply::Done(Ok(())))]), "{told:?}");
     });
+}
+
+#[test]
+fn a_stream_that_goes_before_its_announcement_is_never_told_of() {
+    for connects_before in [false, true] {
+        let mut cluster = Cluster::new(7, 3, 64, &Limits::default());
+        let (creator, host) = (cluster.open(0), cluster.open(1));
+        let mut properties = small(StallTimeout::Never);
+        properties.direction = Direction::In;
+        cluster.send(creator, "create", Command::Create(Box::new(properties)));
+        let [Told::Reply(_, Reply::Stream(Ok(stream)))] = cluster.told(creator)[..] else {
+            panic!("no stream")
+        };
+        if connects_before {
+            cluster.send(host, "connect", Command::Connect(stream));
+        }
+        cluster.rest();
+        cluster.told(host);
+        cluster.send(host, "subscribe", Command::Subscribe("log"));
+        // The stream's worker answers; the third one, for which the subscription waits, does not yet.
+        for _ in 0..2 {
+            cluster.turn(1, usize::MAX);
+            cluster.turn(0, usize::MAX);
+        }
+        cluster.send(creator, "dispose", Command::Dispose(stream));
+        cluster.turn(0, usize::MAX);
+        cluster.turn(1, usize::MAX);
+        let before = cluster.told(host);
+        match connects_before {
+            true => assert!(matches!(before[..], [Told::Disposed(_)]), "{before:?}"),
+            false => assert!(before.is_empty(), "{before:?}"),
+        }
+        cluster.rest();
+        let told = cluster.told(host);
+        assert!(matches!(told[..], [Told::Reply(_, Reply::Done(Ok(())))]), "{told:?}");
+    }
 }

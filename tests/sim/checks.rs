@@ -112,7 +112,8 @@ impl World {
                 reader.stream == stream.id && account.is_none_or(|account| account.stall.is_none())
             });
             if have_stalls_passed && !is_held && !waits_for_ever {
-                return Err(format!("the stall timeouts are over: {stream:?}"));
+                let readers: Vec<_> = readers.iter().filter(|r| r.stream == stream.id).collect();
+                return Err(format!("the stall timeouts are over: {stream:?}, {readers:?}"));
             }
         }
         Ok(())

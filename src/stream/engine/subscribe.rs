@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::id::{ChannelId, StreamId, Token, WorkerId};
-use crate::stream::channels::WaitingFor;
+use crate::stream::channels::{Found, WaitingFor};
 use crate::stream::engine::Engine;
 use crate::stream::message::{Body, Grant};
 use crate::stream::meta::{ANY_TYPE, Meta};
@@ -52,14 +52,14 @@ impl Engine {
         let WaitingFor::Subscribe { stream_type, mut found, .. } = waiting.what else { return };
         for stream in self.streams.values() {
             let meta = &stream.meta;
-            let is_known = found.iter().any(|known| known.id == meta.id);
+            let is_known = found.iter().any(|known| known.meta.id == meta.id);
             if meta.matches(&stream_type) && stream.accepts(now, Some(channel)) && !is_known {
-                found.push(meta.clone());
+                found.push(Found { meta: meta.clone(), is_new: false });
             }
         }
-        found.sort_by_key(|meta| (meta.created_at, meta.id));
+        found.sort_by_key(|found| (found.meta.created_at, found.meta.id));
         self.front.done(channel, waiting.token, Ok(()));
-        for meta in found {
+        for Found { meta, .. } in found {
             let Some(state) = self.front.channels.get(channel) else { return };
             if !state.is_subscribed_to(&meta) {
                 self.attach_subscriber(now, channel, &meta);
@@ -159,22 +159,25 @@ impl Engine {
     /// One worker's answer to a subscription: what lives there. The channel reads from now on; it is told
     /// when all workers have answered.
     pub(super) fn take_subscribed(&mut self, now: Instant, channel: ChannelId, grants: Vec<Grant>) {
-        for grant in &grants {
-            self.take_grant(grant);
+        let mut live = Vec::new();
+        for grant in grants {
+            self.take_grant(&grant);
             let Some(state) = self.front.channels.get(channel) else { continue };
             let attachment = state.attachments.get(&grant.meta.id);
             let is_attached = attachment.is_some_and(|attachment| !attachment.is_finished);
             // What an earlier subscription has announced may have been left on purpose.
-            if !is_attached && !state.is_subscribed_to(&grant.meta) {
-                self.attach_there(now, channel, grant, AttachOptions::default(), false);
+            let is_new = !is_attached && !state.is_subscribed_to(&grant.meta);
+            if is_new {
+                self.attach_there(now, channel, &grant, AttachOptions::default(), false);
             }
+            live.push(Found { meta: grant.meta, is_new });
         }
         let Some(state) = self.front.channels.get_mut(channel) else { return };
         let Some(waiting) = &mut state.waiting else { return };
         let WaitingFor::Subscribe { workers, found, .. } = &mut waiting.what else { return };
-        for grant in grants {
-            if !found.iter().any(|known| known.id == grant.meta.id) {
-                found.push(grant.meta);
+        for stream in live {
+            if !found.iter().any(|known| known.meta.id == stream.meta.id) {
+                found.push(stream);
             }
         }
         *workers -= 1;
@@ -245,9 +248,9 @@ impl Engine {
         }
         if let Some(waiting) = &mut state.waiting
             && let WaitingFor::Subscribe { found, .. } = &mut waiting.what
-            && !found.iter().any(|known| known.id == meta.id)
+            && !found.iter().any(|known| known.meta.id == meta.id)
         {
-            found.push(meta.clone());
+            found.push(Found { meta: meta.clone(), is_new: true });
         }
     }
 
