@@ -1,6 +1,7 @@
 //! The memory that idle channels and idle streams cost a real broker: `cargo bench --bench idle`.
 //!
-//! Aims: 2 KiB a channel, 1 KiB a stream, with 10,000 of each at once. `WEIR_IDLE_COUNT` sets another count.
+//! Aims: 2 KiB a channel, 1 KiB a stream, with 10,000 of each at once. `WEIR_IDLE_COUNT` sets
+//! another count.
 
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -108,8 +108,8 @@ impl fmt::Display for Offset {
     }
 }
 
-/// The string that ties a reply to its command (TCF specification, "Token"): opaque, echoed byte for
-/// byte. Tokens of deployed peers are short decimal counters, so short ones need no allocation.
+/// The string that ties a reply to its command (TCF specification, "Token"): opaque, echoed byte
+/// for byte. Tokens of deployed peers are short decimal counters, so short ones need no allocation.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token(TokenBytes);
 

@@ -13,8 +13,8 @@
 //!   stream/ ............ the core: append, read, park, trim (no I/O, no clock)
 //! ```
 //!
-//! `worker` carries values between these rooms and decides nothing about streams; `server` starts and
-//! stops the whole; `admin` answers HTTP from copies; `client` and `cli` are the tools.
+//! `worker` carries values between these rooms and decides nothing about streams; `server` starts
+//! and stops the whole; `admin` answers HTTP from copies; `client` and `cli` are the tools.
 //! `docs/ARCHITECTURE.md` has the map and the invariants.
 
 pub mod admin;

@@ -1,5 +1,5 @@
-//! The rules of the house that no compiler checks: who may import whom, how long a file may be, what a
-//! file must and must not hold, and that documents name only what exists.
+//! The rules of the house that no compiler checks: who may import whom, how long a file may be,
+//! what a file must and must not hold, and that documents name only what exists.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! A listener that has only so many connections open at once, so that HTTP clients which never close do not
-//! use up the file descriptors that streams need.
+//! A listener that has only so many connections open at once, so that HTTP clients which never
+//! close do not use up the file descriptors that streams need.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// HTTP connections open at once; the rest waits in the kernel. A dashboard in a few browsers and a scraper
-/// or two need a tenth of it.
+/// HTTP connections open at once; the rest waits in the kernel. A dashboard in a few browsers and a
+/// scraper or two need a tenth of it.
 const CONNECTIONS_MAX: usize = 128;
 
 /// The listener.

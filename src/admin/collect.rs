@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::id::WorkerId;
 use crate::worker::{Mail, Outbox, Refused, ReportSink, WorkerReport};
 
-/// How long all workers may take. A turn takes microseconds to milliseconds; one that takes seconds is news.
+/// How long all workers may take. A turn takes microseconds to milliseconds; one that takes seconds
+/// is news.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Until a full mailbox is tried again. Rare, and nothing but the one answer waits for it.
@@ -41,7 +42,8 @@ impl Collector {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         let workers = self.outboxes.lock().len();
         let mut answers = Vec::with_capacity(workers);
-        // All are asked before the first is waited for, so that their answers are of about the same time.
+        // All are asked before the first is waited for, so that their answers are of about the same
+        // time.
         for index in 0..workers {
             answers.push(self.ask(index, deadline).await?);
         }

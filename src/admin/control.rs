@@ -33,7 +33,8 @@ pub struct Control {
     thread: JoinHandle<()>,
 }
 
-/// The control thread is not woken when a mailbox has room again: it looks by itself, a few times a second.
+/// The control thread is not woken when a mailbox has room again: it looks by itself, a few times a
+/// second.
 struct LooksByItself;
 
 impl Wake for LooksByItself {
@@ -73,8 +74,8 @@ impl Control {
                         warn!(%error, "HTTP is no longer served");
                     }
                 });
-                // Sent, or dropped with its owner: either way it is over. The runtime's end drops every
-                // connection, so that none can hold the server up.
+                // Sent, or dropped with its owner: either way it is over. The runtime's end drops
+                // every connection, so that none can hold the server up.
                 let _ = stopped.await;
             });
         })?;

@@ -1,6 +1,7 @@
 //! Who may ask. A web page that the operator happens to visit must not reach the broker through the
-//! operator's browser: not under a name of the page's own that resolves to this machine (DNS rebinding; the
-//! `Host` header gives it away), nor as a plain cross-site request (the `Origin` header does).
+//! operator's browser: not under a name of the page's own that resolves to this machine (DNS
+//! rebinding; the `Host` header gives it away), nor as a plain cross-site request (the `Origin`
+//! header does).
 
 use std::net::IpAddr;
 
@@ -46,8 +47,8 @@ impl Guard {
         }
     }
 
-    /// Whether the name is one of ours. The port is not looked at: it differs behind a tunnel, and tells
-    /// nothing about who asks.
+    /// Whether the name is one of ours. The port is not looked at: it differs behind a tunnel, and
+    /// tells nothing about who asks.
     fn is_own(&self, name: &str) -> bool {
         if let Ok(address) = name.parse::<IpAddr>() {
             // A rebinding page has a name; an address typed by a person is fine wherever we listen.

@@ -1,5 +1,5 @@
-//! What `/stats` answers: the workers' copies, joined. The keys are a promise (`docs/`); a change that breaks
-//! a reader raises `schema_version`.
+//! What `/stats` answers: the workers' copies, joined. The keys are a promise (`docs/`); a change
+//! that breaks a reader raises `schema_version`.
 
 use rustc_hash::FxHashMap;
 use serde::Serialize;

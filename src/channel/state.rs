@@ -27,7 +27,8 @@ enum State {
     WaitingForHello,
     /// Commands are carried out.
     Open,
-    /// Input no longer counts; what pends is being answered. Our end of stream follows, with this report.
+    /// Input no longer counts; what pends is being answered. Our end of stream follows, with this
+    /// report.
     Finishing(Option<ErrorReport>),
     /// Our end of stream has left. Nothing may follow it.
     Closed,
@@ -59,16 +60,16 @@ pub enum Incoming<'a> {
 }
 
 impl Channel {
-    /// Opens a channel. Our Hello, with the names of our `services`, is in `output` at once and plain: it
-    /// waits for nothing, and nothing is known of the peer yet.
+    /// Opens a channel. Our Hello, with the names of our `services`, is in `output` at once and
+    /// plain: it waits for nothing, and nothing is known of the peer yet.
     pub fn open(services: &[&str], output: &mut Output) -> Channel {
         let names = services.iter().map(|&name| Value::from(name)).collect();
         MessageWriter::event(output, false, "Locator", "Hello").json(&Value::Array(names)).end();
         Channel { state: State::WaitingForHello, zero_copy: false, congestion: 0 }
     }
 
-    /// Takes one message in. An error means that the peer misbehaved: the channel must be finished with
-    /// a report of it.
+    /// Takes one message in. An error means that the peer misbehaved: the channel must be finished
+    /// with a report of it.
     pub fn handle_message<'a>(
         &mut self,
         message: Body<'a>,
@@ -82,7 +83,8 @@ impl Channel {
                 State::Finishing(_) | State::Closed => Incoming::Nothing,
             }),
             Header::Event { service, name } => {
-                // Events that nobody listens to are ignored in every state, a second Hello with them.
+                // Events that nobody listens to are ignored in every state, a second Hello with
+                // them.
                 let is_hello = *service == *b"Locator" && *name == *b"Hello";
                 if !is_hello || !matches!(self.state, State::WaitingForHello) {
                     return Ok(Incoming::Nothing);
@@ -135,8 +137,8 @@ impl Channel {
         self.zero_copy
     }
 
-    /// The last congestion level that the peer told, -100 to 100. Weir paces by replies and by TCP and
-    /// does not act on it.
+    /// The last congestion level that the peer told, -100 to 100. Weir paces by replies and by TCP
+    /// and does not act on it.
     pub fn congestion(&self) -> i64 {
         self.congestion
     }

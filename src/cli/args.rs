@@ -157,12 +157,13 @@ pub struct PubArgs {
     /// How long the stream stays readable after its end, read or not
     #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "10s")]
     pub linger: u64,
-    /// How long the stream waits for this program when their connection breaks; meanwhile this program
-    /// tries to come back and goes on at the byte where it stopped [default: 60s with --key, else 0]
+    /// How long the stream waits for this program when their connection breaks; meanwhile this
+    /// program tries to come back and goes on at the byte where it stopped [default: 60s with
+    /// --key, else 0]
     #[arg(long, value_name = "TIME", value_parser = milliseconds)]
     pub keep_for: Option<u64>,
-    /// The secret by which the stream knows its writer, who may then adopt it [default: with --keep-for
-    /// a random one]
+    /// The secret by which the stream knows its writer, who may then adopt it [default: with
+    /// --keep-for a random one]
     ///
     /// Other users of the machine can see arguments; they cannot see the environment.
     #[arg(long, value_name = "KEY", env = "WEIR_KEY", hide_env_values = true, value_parser = key)]
@@ -181,8 +182,8 @@ pub struct TailArgs {
     /// The newest stream of this type; with --id, the type that it must have
     #[arg(long)]
     pub r#type: Option<String>,
-    /// Where to start: oldest (byte kept), latest, or an offset in bytes. A stream that was waited for
-    /// is always read from its first byte
+    /// Where to start: oldest (byte kept), latest, or an offset in bytes. A stream that was waited
+    /// for is always read from its first byte
     #[arg(long, value_name = "POSITION", value_parser = position, default_value = "oldest")]
     pub from: Position,
     /// After the end go on with the next stream
@@ -195,8 +196,8 @@ pub struct TailArgs {
     /// [default: what the stream's owner chose]
     #[arg(long, value_name = "TIME", value_parser = stall_timeout)]
     pub stall_timeout: Option<StallTimeout>,
-    /// How long to try to come back when the connection breaks; the stream is then read on from the byte
-    /// where it stopped, and what is gone by then is told. 0 does not try
+    /// How long to try to come back when the connection breaks; the stream is then read on from the
+    /// byte where it stopped, and what is gone by then is told. 0 does not try
     #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "60s")]
     pub retry_for: u64,
 }

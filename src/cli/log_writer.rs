@@ -20,8 +20,8 @@ enum Item {
     Flush(Sender<()>),
 }
 
-/// Hands lines to a thread that writes them. Standard error that does not take them (a stopped terminal, a
-/// full pipe) costs lines, whose number is told, and never a worker's time.
+/// Hands lines to a thread that writes them. Standard error that does not take them (a stopped
+/// terminal, a full pipe) costs lines, whose number is told, and never a worker's time.
 #[derive(Clone)]
 pub(crate) struct LogWriter {
     lines: Sender<Item>,

@@ -1,8 +1,8 @@
 //! The verbs of the weir program: arguments, output, exit codes.
 //!
-//! Data goes to standard output, talk to standard error. Each verb is a file; [`args`] says what can be
-//! typed, [`Exit`] how a run ends. Nothing here knows the wire: verbs use [`crate::client`] or start
-//! [`crate::server`].
+//! Data goes to standard output, talk to standard error. Each verb is a file; [`args`] says what
+//! can be typed, [`Exit`] how a run ends. Nothing here knows the wire: verbs use [`crate::client`]
+//! or start [`crate::server`].
 
 pub mod args;
 mod exit;
@@ -35,7 +35,8 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     }
 }
 
-/// What the user reads: the error and its causes. A cause that the text before it quotes is not repeated.
+/// What the user reads: the error and its causes. A cause that the text before it quotes is not
+/// repeated.
 pub fn describe(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {

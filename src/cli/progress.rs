@@ -18,7 +18,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A line for a transfer of `total` bytes, where that is known. `is_wanted` false shows nothing ever.
+    /// A line for a transfer of `total` bytes, where that is known. `is_wanted` false shows nothing
+    /// ever.
     pub(crate) fn new(total: Option<u64>, is_wanted: bool) -> Progress {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         let template = match total {

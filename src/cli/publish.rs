@@ -1,8 +1,8 @@
 //! `weir pub`: standard input or a file into a new stream.
 //!
 //! One thread reads the input and sends what each read gives at once; the main thread takes in the
-//! broker's answers, so that it notices the broker's end also while the input is silent. With a key it
-//! also brings the stream over to a new connection when the old one breaks.
+//! broker's answers, so that it notices the broker's end also while the input is silent. With a key
+//! it also brings the stream over to a new connection when the old one breaks.
 
 mod input;
 mod keeping;
@@ -61,8 +61,8 @@ pub(crate) fn run(args: &PubArgs) -> anyhow::Result<Exit> {
     copy.run(receiver)
 }
 
-/// The input thread: sends what each read gives, and the end of stream behind it. Sending fails only
-/// where the connection is gone, which the other thread learns with the reason.
+/// The input thread: sends what each read gives, and the end of stream behind it. Sending fails
+/// only where the connection is gone, which the other thread learns with the reason.
 fn copy_input(mut input: impl Read, unaccepted: &Unaccepted, is_kept: bool) {
     let mut buffer = BytesMut::new();
     loop {
@@ -97,8 +97,8 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    /// Counts the answers, over as many connections as it takes, then lets the stream go and closes the
-    /// channel.
+    /// Counts the answers, over as many connections as it takes, then lets the stream go and closes
+    /// the channel.
     fn run(mut self, mut receiver: Receiver) -> anyhow::Result<Exit> {
         loop {
             let Err(error) = self.take_answers(&mut receiver) else { break };
@@ -180,8 +180,8 @@ impl Copy<'_> {
         Ok(())
     }
 
-    /// Why writes are not answered. Asked on a channel of its own: while much waits on this one the broker
-    /// does not listen to it.
+    /// Why writes are not answered. Asked on a channel of its own: while much waits on this one the
+    /// broker does not listen to it.
     fn explain_stall(&self) -> Option<String> {
         let options = ConnectOptions { timeout: QUIET_FOR, ..ConnectOptions::default() };
         let mut connection = Connection::connect_with(&self.args.broker.broker, &options).ok()?;
@@ -238,8 +238,8 @@ impl Copy<'_> {
         Ok(Some(receiver))
     }
 
-    /// Sends what is queued from a thread of its own: the broker may not read before others have, and its
-    /// answers must be taken in meanwhile.
+    /// Sends what is queued from a thread of its own: the broker may not read before others have,
+    /// and its answers must be taken in meanwhile.
     fn send_again(&self, sender: Sender) -> anyhow::Result<()> {
         let has_failed = self.unaccepted.input_error().is_some();
         let send = move || {

@@ -38,7 +38,8 @@ impl Retry {
         !self.patience.is_zero() && is_breakage(error)
     }
 
-    /// Connects until `take_up` has done its work on a connection. `breakage` is told to the user, once.
+    /// Connects until `take_up` has done its work on a connection. `breakage` is told to the user,
+    /// once.
     ///
     /// # Errors
     /// [`Interrupted`] where the time is over; what `take_up` said where that is final.
@@ -95,8 +96,8 @@ fn first_line(error: &ClientError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-/// Growing waits, each off by up to a half, so that many who lost the same broker do not all come back at
-/// once.
+/// Growing waits, each off by up to a half, so that many who lost the same broker do not all come
+/// back at once.
 #[derive(Debug)]
 struct Waits {
     next: Duration,

@@ -1,9 +1,9 @@
 //! `weir tail`: the bytes of a stream on standard output.
 //!
 //! One thread does it all: it keeps some reads on their way, writes what they bring, and flushes
-//! whenever it would have to wait for more. Standard output that does not take bytes stops the reading,
-//! and so makes this reader a slow one that the broker deals with. When the connection breaks, it comes
-//! back and reads on from the byte where it stopped.
+//! whenever it would have to wait for more. Standard output that does not take bytes stops the
+//! reading, and so makes this reader a slow one that the broker deals with. When the connection
+//! breaks, it comes back and reads on from the byte where it stopped.
 
 mod find;
 mod lost;

@@ -6,8 +6,8 @@ use std::str::FromStr;
 /// The port that TCF peers listen on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 1534;
 
-/// A host and a port, as people write them: `HOST`, `HOST:PORT`, `:PORT`, `[V6]:PORT`, each also behind
-/// `TCP:` as in TCF peer URLs.
+/// A host and a port, as people write them: `HOST`, `HOST:PORT`, `:PORT`, `[V6]:PORT`, each also
+/// behind `TCP:` as in TCF peer URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     host: String,

@@ -1,4 +1,5 @@
-//! What the two halves of a connection share: the socket, what waits to be sent, the calls under way.
+//! What the two halves of a connection share: the socket, what waits to be sent, the calls under
+//! way.
 
 use std::io::{self, IoSlice, Write};
 use std::mem;
@@ -78,7 +79,8 @@ impl Link {
         CallId(id)
     }
 
-    /// Queues anything but a command: `message` is given the output and whether the peer knows ZeroCopy.
+    /// Queues anything but a command: `message` is given the output and whether the peer knows
+    /// ZeroCopy.
     pub(super) fn queue(&self, message: impl FnOnce(&mut Output, bool)) {
         let mut outgoing = self.outgoing.lock();
         if !outgoing.is_ended {

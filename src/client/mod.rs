@@ -1,8 +1,8 @@
 //! A blocking TCF client on std sockets, for the tools and the tests.
 //!
-//! [`Connection`] connects, says Hello and makes one call at a time. [`Connection::split`] parts it into
-//! a [`Sender`] that writes commands and a [`Receiver`] that takes in replies and events, so that many
-//! commands can be on their way at once and each half can live on a thread of its own.
+//! [`Connection`] connects, says Hello and makes one call at a time. [`Connection::split`] parts it
+//! into a [`Sender`] that writes commands and a [`Receiver`] that takes in replies and events, so
+//! that many commands can be on their way at once and each half can live on a thread of its own.
 //!
 //! The room never logs, never retries and never decides what a failure means to the user.
 

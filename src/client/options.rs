@@ -22,8 +22,8 @@ impl Serialize for StallTimeout {
     }
 }
 
-/// The secret that lets a stream's creator take it up again. It is told to the broker and to nobody else:
-/// also where it is printed for debugging it stays hidden.
+/// The secret that lets a stream's creator take it up again. It is told to the broker and to nobody
+/// else: also where it is printed for debugging it stays hidden.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Key(String);

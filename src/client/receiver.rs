@@ -204,8 +204,8 @@ impl Receiver {
         }
     }
 
-    /// Discards what the peer sends until it has ended too, or has been silent for `patience`. The last
-    /// thing to do with a channel after [`Sender::end`](crate::client::Sender::end).
+    /// Discards what the peer sends until it has ended too, or has been silent for `patience`. The
+    /// last thing to do with a channel after [`Sender::end`](crate::client::Sender::end).
     pub fn drain(mut self, patience: Duration) -> Result<(), ClientError> {
         self.backlog.clear();
         loop {
@@ -265,8 +265,8 @@ impl Receiver {
         Ok(decoded)
     }
 
-    /// Reads the report behind the peer's end of stream, of which `rest` is here. What goes wrong now
-    /// matters no more.
+    /// Reads the report behind the peer's end of stream, of which `rest` is here. What goes wrong
+    /// now matters no more.
     fn closing_report(&mut self, rest: &[u8]) -> Option<String> {
         self.link.socket.set_read_timeout(Some(REPORT_TIMEOUT)).ok()?;
         // The report has no header; with one of an event it can be read as a message.

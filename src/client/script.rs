@@ -1,5 +1,5 @@
-//! A scripted peer for tests, whose bytes are written by hand: `|` is NUL, `$` is EOM, `#` is EOS and
-//! `~` is an escape byte.
+//! A scripted peer for tests, whose bytes are written by hand: `|` is NUL, `$` is EOM, `#` is EOS
+//! and `~` is an escape byte.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

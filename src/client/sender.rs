@@ -10,8 +10,8 @@ use crate::client::link::Link;
 use crate::client::reply::ReplyForm;
 use crate::client::{AttachOptions, CallId, ClientError, CreateOptions, Key};
 
-/// Queues commands and sends them on [`Sender::flush`]. Clones share the connection, so commands may
-/// come from several threads; each gets the number under which its reply will come. After
+/// Queues commands and sends them on [`Sender::flush`]. Clones share the connection, so commands
+/// may come from several threads; each gets the number under which its reply will come. After
 /// [`Sender::end`] commands are dropped.
 #[derive(Clone, Debug)]
 pub struct Sender {
@@ -48,7 +48,8 @@ impl Sender {
         self.link.call("Streams.read", ReplyForm::Read, |m| m.string(stream).integer(size))
     }
 
-    /// `Streams.write`. Large data is not copied on its way to the socket where the peer knows ZeroCopy.
+    /// `Streams.write`. Large data is not copied on its way to the socket where the peer knows
+    /// ZeroCopy.
     pub fn write(&self, stream: &str, data: Bytes) -> CallId {
         self.link.call("Streams.write", ReplyForm::Done, |m| {
             m.string(stream).integer(data.len() as u64).binary(&[data])
@@ -128,8 +129,8 @@ impl Sender {
         let _ = self.link.socket.shutdown(Shutdown::Both);
     }
 
-    /// Ends the channel from our side: what is queued, end of stream, FIN. The receiving half gets what
-    /// the peer still has to say, and then [`ClientError::Closed`].
+    /// Ends the channel from our side: what is queued, end of stream, FIN. The receiving half gets
+    /// what the peer still has to say, and then [`ClientError::Closed`].
     pub fn end(&self) -> Result<(), ClientError> {
         self.link.end().map_err(ClientError::Disconnected)
     }

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use super::script::{HELLO, HELLO_PLAIN, Peer, peer};
 use super::*;
 
-/// Connects to a peer that plays `script`, runs `test`, and sees that the script was played to its end.
+/// Connects to a peer that plays `script`, runs `test`, and sees that the script was played to its
+/// end.
 fn with_peer(script: impl FnOnce(Peer) + Send + 'static, test: impl FnOnce(Connection)) {
     let (address, thread) = peer(script);
     test(Connection::connect(&address).unwrap());
@@ -92,8 +93,8 @@ fn large_data_arrives_whole_in_both_directions() {
         move |mut peer| {
             peer.say(HELLO);
             peer.hear("C|1|Streams|write|\"VS0\"|300000|(300000)");
-            // The client may put any part of the data into blocks; the data is known to be whole where
-            // the rest of the message is where it belongs.
+            // The client may put any part of the data into blocks; the data is known to be whole
+            // where the rest of the message is where it belongs.
             let mut rest = Vec::new();
             while !rest.ends_with(&[0, 3, 1]) {
                 let mut byte = [0; 4096];

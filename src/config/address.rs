@@ -5,7 +5,8 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
-/// A host and a port to listen on. All interfaces only where the user said so (`TCP::1534`, `0.0.0.0:1534`).
+/// A host and a port to listen on. All interfaces only where the user said so (`TCP::1534`,
+/// `0.0.0.0:1534`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// A host name or IP address, without brackets.
@@ -110,7 +111,8 @@ impl FromStr for Address {
             _ => return Err(AddressError::Port(whole.to_owned(), port.to_owned())),
         };
         match host {
-            // TCF's way to say "all interfaces". Without the prefix it is too easy to write by accident.
+            // TCF's way to say "all interfaces". Without the prefix it is too easy to write by
+            // accident.
             "" if prefixed => Ok(Address { host: "0.0.0.0".to_owned(), port }),
             "" => Err(AddressError::HostMissing(whole.to_owned(), port)),
             _ => Ok(Address { host: host.to_owned(), port }),

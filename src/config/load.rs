@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Error, Overrides, Settings, raw};
 
-/// Settings from `overrides` (flags and environment), then the file, then the defaults. The file is `file`
-/// where given; otherwise the first there is of `$XDG_CONFIG_HOME/weir/weir.toml` (`~/.config` where that
-/// is not set) and `/etc/weir/weir.toml`, and none is fine.
+/// Settings from `overrides` (flags and environment), then the file, then the defaults. The file is
+/// `file` where given; otherwise the first there is of `$XDG_CONFIG_HOME/weir/weir.toml`
+/// (`~/.config` where that is not set) and `/etc/weir/weir.toml`, and none is fine.
 ///
 /// # Errors
-/// The file cannot be read, is not TOML, has an unknown key, or a value from any source is out of range.
+/// The file cannot be read, is not TOML, has an unknown key, or a value from any source is out of
+/// range.
 pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Settings, Error> {
     let from_file = match file {
         Some(path) => read(path)?,
@@ -31,8 +32,8 @@ fn standard_places() -> Vec<PathBuf> {
     user.into_iter().chain([PathBuf::from("/etc/weir/weir.toml")]).collect()
 }
 
-/// Reads the first file there is. One that is there and cannot be read is an error, not passed over: its
-/// owner believes that it counts.
+/// Reads the first file there is. One that is there and cannot be read is an error, not passed
+/// over: its owner believes that it counts.
 fn search(places: &[PathBuf]) -> Result<Overrides, Error> {
     for path in places {
         match read(path) {

@@ -1,7 +1,7 @@
 //! What an operator may set: file, environment and flags in, one immutable [`Settings`] out.
 //!
-//! Each source yields [`Overrides`], where everything is optional; the nearer source wins (flag, then
-//! environment, then file, then default). The rest of the house sees only `Settings`.
+//! Each source yields [`Overrides`], where everything is optional; the nearer source wins (flag,
+//! then environment, then file, then default). The rest of the house sees only `Settings`.
 
 mod address;
 mod error;

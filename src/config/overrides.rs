@@ -13,7 +13,8 @@ pub struct Overrides {
     pub http: Option<HttpAddress>,
     /// Worker threads (`workers`).
     pub workers: Option<u16>,
-    /// Whether each worker stays on a core of its own, where there are as many workers as cores (`pin`).
+    /// Whether each worker stays on a core of its own, where there are as many workers as cores
+    /// (`pin`).
     pub pin: Option<bool>,
     /// The broker's name, for people (`name`).
     pub name: Option<String>,

@@ -28,8 +28,8 @@ const LIMIT_KEYS: &[&str] = &[
 /// Reads the text of the file at `path`.
 ///
 /// # Errors
-/// [`Error::Syntax`] where it is not TOML, [`Error::Key`] for a key that is unknown or a value of the
-/// wrong kind.
+/// [`Error::Syntax`] where it is not TOML, [`Error::Key`] for a key that is unknown or a value of
+/// the wrong kind.
 pub(crate) fn parse(path: &Path, text: &str) -> Result<Overrides, Error> {
     let file = File { path, text };
     let document = DeTable::parse(text).map_err(|error| Error::Syntax {

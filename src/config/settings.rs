@@ -24,8 +24,8 @@ pub struct Settings {
     pub log: LogLevel,
     /// Bounds of one worker.
     pub limits: worker::Limits,
-    /// Bytes that streams and channels may hold on all workers; each gets an even share, which is in
-    /// `limits` too.
+    /// Bytes that streams and channels may hold on all workers; each gets an even share, which is
+    /// in `limits` too.
     pub memory_bytes_max: u64,
     /// Open connections on all workers; more are closed as they come.
     pub channels_max: usize,
@@ -36,14 +36,15 @@ pub struct Settings {
 impl Settings {
     /// More workers than any machine has cores for; bounds the tables.
     pub const WORKERS_MAX: u16 = 1024;
-    /// Most that `memory_bytes_max` is by default: as much as 4096 full buffers of the default size. Who
-    /// wants a broker to take more of a big machine says so.
+    /// Most that `memory_bytes_max` is by default: as much as 4096 full buffers of the default
+    /// size. Who wants a broker to take more of a big machine says so.
     pub const MEMORY_BYTES_MAX: u64 = 4 << 30;
     /// Least of `memory_bytes_max` for each worker: a few buffers of the default size.
     pub const MEMORY_BYTES_MIN: u64 = 4 << 20;
     /// Default of `channels_max`: ten thousand quiet hosts and room beside.
     pub const CHANNELS_MAX: usize = 16_384;
-    /// Default of `drain_timeout`: shorter than the ten seconds that container runtimes wait before they kill.
+    /// Default of `drain_timeout`: shorter than the ten seconds that container runtimes wait before
+    /// they kill.
     pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// Fills `overrides` up with the defaults.
@@ -125,8 +126,8 @@ impl Settings {
         Ok(())
     }
 
-    /// Takes over from `new` what can change while the server runs: the log level and all of `[limits]`.
-    /// The rest stays as it is.
+    /// Takes over from `new` what can change while the server runs: the log level and all of
+    /// `[limits]`. The rest stays as it is.
     pub fn take_over(&mut self, new: Settings) -> Changes {
         let mut changes = Changes::default();
         let (old_text, new_text) = (self.to_toml(), new.to_toml());
@@ -212,16 +213,16 @@ fn saturated(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// A quarter of the machine, so that the broker is a good neighbour of what it serves, and the kernel has
-/// room for the sockets' own buffers; at most [`Settings::MEMORY_BYTES_MAX`].
+/// A quarter of the machine, so that the broker is a good neighbour of what it serves, and the
+/// kernel has room for the sockets' own buffers; at most [`Settings::MEMORY_BYTES_MAX`].
 fn default_memory(workers: u16) -> u64 {
     let most = Settings::MEMORY_BYTES_MAX;
     let quarter = machine_memory().map_or(most, |bytes| bytes / 4);
     quarter.min(most).max(Settings::MEMORY_BYTES_MIN * u64::from(workers))
 }
 
-/// Bytes of memory that this process may use, as far as the system tells: the machine's, or those of its
-/// container.
+/// Bytes of memory that this process may use, as far as the system tells: the machine's, or those
+/// of its container.
 fn machine_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;

@@ -29,8 +29,8 @@ const SIZE_UNITS: [(&str, u64); 7] = [
 /// Units of time in milliseconds, the largest first.
 const DURATION_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// Reads a size in bytes: a whole number and a unit (`B`, `KB`, `KiB`, `MB`, `MiB`, `GB`, `GiB`, in any
-/// case), or a bare number of bytes.
+/// Reads a size in bytes: a whole number and a unit (`B`, `KB`, `KiB`, `MB`, `MiB`, `GB`, `GiB`, in
+/// any case), or a bare number of bytes.
 pub fn parse_size(text: &str) -> Result<u64, UnitError> {
     let (number, unit) = split(text);
     let factor = match unit {

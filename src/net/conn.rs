@@ -8,12 +8,13 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
 
-/// How long a connection is silent before the kernel asks whether the peer is still there. Boards lose
-/// power and laptops sleep without a word; a reader that is gone should not be kept for hours.
+/// How long a connection is silent before the kernel asks whether the peer is still there. Boards
+/// lose power and laptops sleep without a word; a reader that is gone should not be kept for hours.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 /// Between two such questions.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// Questions without an answer until the connection counts as broken: two minutes of silence in all.
+/// Questions without an answer until the connection counts as broken: two minutes of silence in
+/// all.
 const KEEPALIVE_RETRIES: u32 = 6;
 
 /// A connected TCP socket that never blocks.
@@ -23,8 +24,8 @@ pub struct Conn {
 }
 
 impl Conn {
-    /// Takes an accepted socket and sets its options. Buffer sizes are left to the kernel, which tunes
-    /// them by itself as long as nobody sets them.
+    /// Takes an accepted socket and sets its options. Buffer sizes are left to the kernel, which
+    /// tunes them by itself as long as nobody sets them.
     ///
     /// # Errors
     /// What the system says (the peer may be gone already).
@@ -39,8 +40,8 @@ impl Conn {
         Ok(Conn { socket })
     }
 
-    /// Asks for readiness under `token`, edge-triggered: a side that was ready stays so until a call on it
-    /// says `WouldBlock` or moves less than it was asked to.
+    /// Asks for readiness under `token`, edge-triggered: a side that was ready stays so until a
+    /// call on it says `WouldBlock` or moves less than it was asked to.
     ///
     /// # Errors
     /// What the system says.
@@ -62,7 +63,8 @@ impl Conn {
         })
     }
 
-    /// Writes from the slices, in order; fewer bytes than there are means that the kernel's buffer is full.
+    /// Writes from the slices, in order; fewer bytes than there are means that the kernel's buffer
+    /// is full.
     ///
     /// # Errors
     /// `WouldBlock`, or the connection is broken.

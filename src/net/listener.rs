@@ -30,7 +30,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on `address`. An IPv6 socket takes IPv6 only, so that `0.0.0.0` and `[::]` go together.
+    /// Listens on `address`. An IPv6 socket takes IPv6 only, so that `0.0.0.0` and `[::]` go
+    /// together.
     ///
     /// # Errors
     /// What the system says: the address is taken, is not of this machine, needs privileges.
@@ -39,8 +40,8 @@ impl Listener {
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
-        // A restart must not wait for the old connections' TIME_WAIT. (On Windows the option means that
-        // anybody may steal the port.)
+        // A restart must not wait for the old connections' TIME_WAIT. (On Windows the option means
+        // that anybody may steal the port.)
         #[cfg(not(windows))]
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;

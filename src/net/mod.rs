@@ -1,7 +1,7 @@
 //! Sockets: listening ones and connected ones, with the options that a stream relay wants.
 //!
-//! The room moves bytes between the kernel and the caller's slices. It never looks at them, and it keeps
-//! none: what to do about readiness is the worker's business.
+//! The room moves bytes between the kernel and the caller's slices. It never looks at them, and it
+//! keeps none: what to do about readiness is the worker's business.
 
 mod conn;
 mod listener;

@@ -11,8 +11,8 @@ use crate::net::{AcceptError, Listener};
 use crate::time::{Clock, Instant};
 use crate::worker::{Doorbell, Mail, Outbox, Phase, PhaseFlag, Placement, Refused, Tuning, WAKE};
 
-/// How long to wait when the process or the machine has no file descriptor left. The connections that wait
-/// stay in the kernel's backlog.
+/// How long to wait when the process or the machine has no file descriptor left. The connections
+/// that wait stay in the kernel's backlog.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections accepted from one listener before the others are looked at.

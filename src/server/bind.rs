@@ -45,8 +45,8 @@ fn bind_http(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(listener)
 }
 
-/// Binds what the address stands for. `localhost` is often two addresses, of which the machine may have only
-/// one: those that are not there are passed over as long as one is.
+/// Binds what the address stands for. `localhost` is often two addresses, of which the machine may
+/// have only one: those that are not there are passed over as long as one is.
 fn bind_each<L>(
     address: &Address,
     purpose: Purpose,

@@ -14,8 +14,8 @@ pub(crate) fn identity(name: &str, listens: &[SocketAddr]) -> Identity {
     }
 }
 
-/// A version 4 UUID (RFC 9562, section 5.4). It tells processes apart and guards nothing, so the system's
-/// randomness behind the standard hash keys is good enough.
+/// A version 4 UUID (RFC 9562, section 5.4). It tells processes apart and guards nothing, so the
+/// system's randomness behind the standard hash keys is good enough.
 fn random_uuid() -> String {
     let random = || RandomState::new().hash_one(std::process::id());
     let high = random() & 0xffff_ffff_ffff_0fff | 0x4000;

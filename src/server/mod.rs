@@ -1,8 +1,9 @@
 //! Starts and stops the whole: binds, spawns the named threads, waits for a signal, drains.
 //!
-//! Everything is bound before anything is spawned, so that a server which cannot start leaves nothing
-//! behind. The room knows no message and no stream. `start` wires the threads, `acceptor` is the one that
-//! accepts, `signals` the one that listens to the system; the workers are in `worker`, HTTP in `admin`.
+//! Everything is bound before anything is spawned, so that a server which cannot start leaves
+//! nothing behind. The room knows no message and no stream. `start` wires the threads, `acceptor`
+//! is the one that accepts, `signals` the one that listens to the system; the workers are in
+//! `worker`, HTTP in `admin`.
 
 mod acceptor;
 mod bind;
@@ -118,8 +119,8 @@ impl Server {
         &self.addresses
     }
 
-    /// Takes SIGTERM, SIGINT and SIGHUP over, so that one which comes before [`Server::wait`] is not missed. Call
-    /// it before telling anybody that the server is up.
+    /// Takes SIGTERM, SIGINT and SIGHUP over, so that one which comes before [`Server::wait`] is
+    /// not missed. Call it before telling anybody that the server is up.
     ///
     /// # Errors
     /// What the system says.
@@ -130,9 +131,9 @@ impl Server {
         Ok(())
     }
 
-    /// Blocks until SIGTERM or SIGINT, then drains: accepts nothing more, ends every channel with what it
-    /// has pending answered. A second signal, or the drain timeout, cuts it short. Calls `reload` after a
-    /// SIGHUP, or after several that came at once.
+    /// Blocks until SIGTERM or SIGINT, then drains: accepts nothing more, ends every channel with
+    /// what it has pending answered. A second signal, or the drain timeout, cuts it short. Calls
+    /// `reload` after a SIGHUP, or after several that came at once.
     ///
     /// # Errors
     /// Signals cannot be caught.

@@ -97,8 +97,8 @@ fn sleeper() -> io::Result<Sleeper> {
     Ok(Sleeper { poll, bell })
 }
 
-/// A mailbox for each worker, with an outbox for every other worker, for the acceptor and for the control
-/// thread.
+/// A mailbox for each worker, with an outbox for every other worker, for the acceptor and for the
+/// control thread.
 fn wire(
     sleepers: &[Sleeper],
     acceptor: &Sleeper,
@@ -139,8 +139,9 @@ fn spawn_workers(
 ) -> io::Result<()> {
     let identity = Arc::new(identity(&settings.name, &server.addresses.tcf));
     let cores = cores::allowed();
-    // Only where each core gets one. With fewer workers the choice of cores would be arbitrary, and the
-    // same for every broker on the machine; whoever wants certain cores runs us under `taskset`.
+    // Only where each core gets one. With fewer workers the choice of cores would be arbitrary, and
+    // the same for every broker on the machine; whoever wants certain cores runs us under
+    // `taskset`.
     let may_pin = settings.pin && usize::from(settings.workers) == cores.len();
     for (index, (sleeper, post)) in sleepers.into_iter().zip(posts).enumerate() {
         let links = Links {
@@ -170,7 +171,8 @@ fn spawn_workers(
     Ok(())
 }
 
-/// Lifts the soft bound on file descriptors, often 1024, to the hard one. One for each connection is needed.
+/// Lifts the soft bound on file descriptors, often 1024, to the hard one. One for each connection
+/// is needed.
 #[cfg(target_os = "linux")]
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};

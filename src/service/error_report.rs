@@ -5,8 +5,8 @@ use crate::wire::ErrorReport;
 /// Characters of a report's text; what is longer is cut. A peer's own words may have come into it.
 const TEXT_CHARS_MAX: usize = 255;
 
-/// An error report whose text needs no formatting. Clients disagree about placeholders and quotes, so
-/// those characters are replaced.
+/// An error report whose text needs no formatting. Clients disagree about placeholders and quotes,
+/// so those characters are replaced.
 pub fn error_report(code: u16, unix_ms: u64, text: &str) -> ErrorReport {
     let text = text
         .chars()

@@ -1,10 +1,10 @@
 //! TCF services: arguments into commands, replies and events into messages.
 //!
-//! [`find`] gives the handler of a command; the handler reads the arguments and either answers at once
-//! (what needs no stream) or hands a [`Command`](crate::stream::Command) to the [`Core`]. What the core
-//! answers, [`Responder::answer`] turns into a message, and [`streams::created`] and
-//! [`streams::disposed`] write its events. The room holds no state and never sees a channel's state, a
-//! socket or a clock.
+//! [`find`] gives the handler of a command; the handler reads the arguments and either answers at
+//! once (what needs no stream) or hands a [`Command`](crate::stream::Command) to the [`Core`]. What
+//! the core answers, [`Responder::answer`] turns into a message, and [`streams::created`] and
+//! [`streams::disposed`] write its events. The room holds no state and never sees a channel's
+//! state, a socket or a clock.
 
 mod call;
 pub mod diagnostics;

@@ -2,8 +2,8 @@
 
 use crate::service::{Handler, diagnostics, locator, stream_broker, streams};
 
-/// The services that our Hello lists. `ZeroCopy` has no commands: it says that we understand BIN blocks
-/// and `(N)` data.
+/// The services that our Hello lists. `ZeroCopy` has no commands: it says that we understand BIN
+/// blocks and `(N)` data.
 pub const SERVICES: [&str; 5] = ["Locator", "Streams", "Diagnostics", "ZeroCopy", "StreamBroker"];
 
 /// The handler of a command; `None` where the answer is `N`.

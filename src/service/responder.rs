@@ -16,8 +16,8 @@ pub struct Responder<'a> {
 }
 
 impl<'a> Responder<'a> {
-    /// Answers the command with this `token`. `zero_copy` says what the peer understands, `unix_ms` is the
-    /// time for error reports.
+    /// Answers the command with this `token`. `zero_copy` says what the peer understands, `unix_ms`
+    /// is the time for error reports.
     pub fn new(
         output: &'a mut Output,
         zero_copy: bool,

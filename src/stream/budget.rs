@@ -8,15 +8,16 @@ use crate::stream::{Limits, Refusal};
 
 /// One engine's share of the memory limit.
 ///
-/// What counts: the log of each stream at home here, and at least [`Limits::stream_bytes_min`] of it
-/// whether it is used or not; the writes that channels of this worker have parked, wherever the stream
-/// is; what the driver says of messages under way in and out. A view shares its home's bytes, so it
-/// does not count.
+/// What counts: the log of each stream at home here, and at least [`Limits::stream_bytes_min`] of
+/// it whether it is used or not; the writes that channels of this worker have parked, wherever the
+/// stream is; what the driver says of messages under way in and out. A view shares its home's
+/// bytes, so it does not count.
 ///
 /// Over the limit nothing is dropped. A stream's buffer is as large as what it has then, and never
-/// smaller than the part that is set aside for it: a stream whose readers read goes on, whoever else
-/// holds the memory. So the streams together stay within the limit, and what comes on top is one
-/// message a channel, since a channel that writes is not read again before its write has found space.
+/// smaller than the part that is set aside for it: a stream whose readers read goes on, whoever
+/// else holds the memory. So the streams together stay within the limit, and what comes on top is
+/// one message a channel, since a channel that writes is not read again before its write has found
+/// space.
 #[derive(Debug)]
 pub(super) struct Budget {
     max: u64,

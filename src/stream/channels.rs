@@ -130,9 +130,9 @@ impl Channel {
         self.subscriptions.iter().any(|wanted| meta.matches(wanted))
     }
 
-    /// Drops a stream from what is told after a pending subscription's reply; whether that subscription was
-    /// what connected the channel to it. Such a channel has no reader that could have read the end: it
-    /// cannot read the stream.
+    /// Drops a stream from what is told after a pending subscription's reply; whether that
+    /// subscription was what connected the channel to it. Such a channel has no reader that could
+    /// have read the end: it cannot read the stream.
     pub(super) fn forget_found(&mut self, stream: StreamId) -> bool {
         let Some(waiting) = &mut self.waiting else { return false };
         let WaitingFor::Subscribe { found, .. } = &mut waiting.what else { return false };
@@ -155,8 +155,8 @@ impl Channel {
     }
 }
 
-/// The channels of one worker, by slot. A channel that has gone is found no more, also when another has
-/// its slot.
+/// The channels of one worker, by slot. A channel that has gone is found no more, also when another
+/// has its slot.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     slots: Vec<Option<Box<Channel>>>,

@@ -8,7 +8,8 @@ use crate::stream::{AttachOptions, Properties};
 /// A command of one channel, its arguments already read and of the right type.
 #[derive(Debug)]
 pub enum Command<'a> {
-    /// Note interest in a type of streams; `"*"` is every type. Answered with [`Reply::Done`](crate::stream::Reply).
+    /// Note interest in a type of streams; `"*"` is every type. Answered with
+    /// [`Reply::Done`](crate::stream::Reply).
     Subscribe(&'a str),
     /// Forget that interest.
     Unsubscribe(&'a str),

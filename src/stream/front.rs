@@ -174,9 +174,10 @@ impl Front {
         }
     }
 
-    /// The channel has seen the last of the stream: its reader, if it had one, is gone. `disposed` is told
-    /// once; the connection stays known for a while, so that a later `disconnect` succeeds. A stream that
-    /// goes before a subscription's reply has told of it was never there for that peer.
+    /// The channel has seen the last of the stream: its reader, if it had one, is gone. `disposed`
+    /// is told once; the connection stays known for a while, so that a later `disconnect` succeeds.
+    /// A stream that goes before a subscription's reply has told of it was never there for that
+    /// peer.
     pub(super) fn finish_attachment(&mut self, id: ChannelId, stream: StreamId) {
         let Some(channel) = self.channels.get_mut(id) else { return };
         if channel.forget_found(stream) {
@@ -199,8 +200,8 @@ impl Front {
         self.effects.push_back(Effect::Disposed { channel: id, stream_type, stream });
     }
 
-    /// Answers what the readers of one stream have parked, as far as there is something for them. Returns
-    /// whether something is left for the next turn.
+    /// Answers what the readers of one stream have parked, as far as there is something for them.
+    /// Returns whether something is left for the next turn.
     pub(super) fn serve(
         &mut self,
         now: Instant,

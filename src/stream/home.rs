@@ -20,8 +20,8 @@ use crate::time::Instant;
 ///     \________________dispose, or the creator gone_____________> disposed --drained--> forgotten
 /// ```
 ///
-/// Invariant: `log.len() <= buffer_bytes`; no reader that holds the buffer, here or on another worker,
-/// has its cursor before `log.start()`; while something is parked, there is no space.
+/// Invariant: `log.len() <= buffer_bytes`; no reader that holds the buffer, here or on another
+/// worker, has its cursor before `log.start()`; while something is parked, there is no space.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) meta: Arc<Meta>,
@@ -115,8 +115,8 @@ impl RemoteView {
         reported.into_iter().chain(unseen).min()
     }
 
-    /// How far beyond what has arrived the home may send: a view that does not keep up costs no more
-    /// than one buffer.
+    /// How far beyond what has arrived the home may send: a view that does not keep up costs no
+    /// more than one buffer.
     pub(super) fn may_send_until(&self, buffer_bytes: u64) -> Offset {
         self.received.plus(buffer_bytes)
     }
@@ -263,8 +263,8 @@ impl Stream {
             && self.linger_until.is_none_or(|until| until <= now)
     }
 
-    /// What a view is to know that has been sent everything before `sent`: the end comes with the last
-    /// byte, not before it.
+    /// What a view is to know that has been sent everything before `sent`: the end comes with the
+    /// last byte, not before it.
     pub(super) fn told_at(&self, sent: Offset) -> Told {
         let has_all = sent == self.log.end();
         Told {
@@ -306,8 +306,8 @@ impl Stream {
         }
     }
 
-    /// Whether a channel could free space here by what it has yet to send: one that reads the stream, or
-    /// that may start to.
+    /// Whether a channel could free space here by what it has yet to send: one that reads the
+    /// stream, or that may start to.
     pub(super) fn may_be_read_by(&self, channel: ChannelId) -> bool {
         self.meta.direction == Direction::Bus || self.meta.may_read(self.is_owner(channel))
     }

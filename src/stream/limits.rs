@@ -20,22 +20,23 @@ pub struct Limits {
     pub pending_per_channel_max: usize,
     /// Parked bytes of one channel above which its socket is not read, where that cannot deadlock.
     pub parked_bytes_pause: u64,
-    /// Parked bytes of one channel above which its writes are refused, where pausing could deadlock.
+    /// Parked bytes of one channel above which its writes are refused, where pausing could
+    /// deadlock.
     pub parked_bytes_max: u64,
     /// Streams that one channel has read to their end and not yet disconnected from; the oldest is
     /// forgotten beyond.
     pub finished_per_channel_max: usize,
-    /// Bytes served to one channel in one turn, so that one with many reads under way cannot pin more
-    /// than a buffer before its own bound on unsent bytes is looked at.
+    /// Bytes served to one channel in one turn, so that one with many reads under way cannot pin
+    /// more than a buffer before its own bound on unsent bytes is looked at.
     pub served_bytes_per_turn: usize,
     /// Messages queued for one other worker above which the channels that feed it wait.
     pub outbox_messages_pause: usize,
     /// Bytes that streams with their home here, and channels here, may hold together: this engine's
-    /// share of the broker's memory limit. A share and not the whole, since engines see nothing of each
-    /// other; connections are dealt evenly, so the shares are used about evenly.
+    /// share of the broker's memory limit. A share and not the whole, since engines see nothing of
+    /// each other; connections are dealt evenly, so the shares are used about evenly.
     pub memory_bytes_max: u64,
-    /// The part of that which is set aside for each stream (at most its `BufferSize`): with it a stream
-    /// goes on when others hold the rest. It is about what an idle stream costs anyway.
+    /// The part of that which is set aside for each stream (at most its `BufferSize`): with it a
+    /// stream goes on when others hold the rest. It is about what an idle stream costs anyway.
     pub stream_bytes_min: u64,
     /// What one channel may hold in a message under way, in one reply and unsent when the memory is
     /// spent: the packets of ordinary clients (64 KiB, in base64 too), and every command that makes
@@ -44,9 +45,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Whether a channel that has `parked` bytes in `pending` parked commands may park `more`. One that
-    /// can be paused instead is; and one write always may where there is memory, since a message has its
-    /// own bound.
+    /// Whether a channel that has `parked` bytes in `pending` parked commands may park `more`. One
+    /// that can be paused instead is; and one write always may where there is memory, since a
+    /// message has its own bound.
     pub(super) fn admit_parked(
         &self,
         budget: &Budget,

@@ -11,18 +11,20 @@ use crate::stream::{Chunks, Payload};
 const BLOCK_BYTES_MIN: usize = 1 << 10;
 /// The largest such block: big enough that one allocation serves hundreds of small writes.
 const BLOCK_BYTES_MAX: usize = 32 << 10;
-/// A write of at least so many bytes becomes a segment as it is; below, copying is cheaper than a piece
-/// of its own on its way through every reader's socket.
+/// A write of at least so many bytes becomes a segment as it is; below, copying is cheaper than a
+/// piece of its own on its way through every reader's socket.
 const SEGMENT_BYTES_MIN: usize = 2 << 10;
 
-/// A segment of at least so many bytes is copied when no more than a quarter of it is still kept: what a
-/// stream holds is at most four times what it counts, and less than half a segment is ever copied.
+/// A segment of at least so many bytes is copied when no more than a quarter of it is still kept:
+/// what a stream holds is at most four times what it counts, and less than half a segment is ever
+/// copied.
 const SPARSE_BYTES_MIN: usize = 64 << 10;
 
 /// The bytes of one stream from `start` to `end`.
 ///
 /// Invariant: `start <= end`; `sealed` is in order and without a gap, its last segment ends where
-/// `active` begins, and `active` ends at `end`. Bytes before `start` in the first segment count as gone.
+/// `active` begins, and `active` ends at `end`. Bytes before `start` in the first segment count as
+/// gone.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     sealed: VecDeque<Segment>,
@@ -76,8 +78,8 @@ impl Log {
         self.end.since(self.start)
     }
 
-    /// Appends the first `count` bytes of `payload`. Owned bytes that are many become a segment without a
-    /// copy.
+    /// Appends the first `count` bytes of `payload`. Owned bytes that are many become a segment
+    /// without a copy.
     pub(super) fn append(&mut self, payload: &Payload<'_>, count: usize) {
         match payload {
             Payload::Owned(bytes) if count >= SEGMENT_BYTES_MIN => {
@@ -159,8 +161,8 @@ impl Log {
         chunks
     }
 
-    /// Bytes of `active` that are too few to be sealed: copied once, and shared by the readers that want
-    /// them now.
+    /// Bytes of `active` that are too few to be sealed: copied once, and shared by the readers that
+    /// want them now.
     fn tail_from(&mut self, from: Offset, until: Offset) -> Bytes {
         if let Some(tail) = &self.tail
             && tail.at <= from
@@ -205,8 +207,8 @@ impl Log {
         }
     }
 
-    /// Puts older bytes in front: `chunks` begin at `from` and reach at least to `start`. What overlaps is
-    /// ignored.
+    /// Puts older bytes in front: `chunks` begin at `from` and reach at least to `start`. What
+    /// overlaps is ignored.
     pub(super) fn prepend(&mut self, from: Offset, chunks: Chunks) {
         self.seal();
         let mut older = VecDeque::new();
@@ -223,7 +225,8 @@ impl Log {
             return;
         }
         debug_assert_eq!(at, self.start, "older bytes reach the ones kept");
-        // The first segment kept may begin before `start`; what lies there counts as gone, and stays so.
+        // The first segment kept may begin before `start`; what lies there counts as gone, and
+        // stays so.
         if let Some(first) = self.sealed.front_mut()
             && first.at < self.start
         {
@@ -235,8 +238,8 @@ impl Log {
         self.start = from;
     }
 
-    /// Appends what another log has from `at` on. A gap before `at` (bytes that the other log has let go)
-    /// takes with it everything before it.
+    /// Appends what another log has from `at` on. A gap before `at` (bytes that the other log has
+    /// let go) takes with it everything before it.
     pub(super) fn extend(&mut self, at: Offset, chunks: Chunks) {
         if at > self.end {
             *self = Log::starting_at(at);

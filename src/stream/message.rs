@@ -14,8 +14,8 @@ use crate::stream::{AttachOptions, Chunks, Refusal, StreamReport};
 #[derive(Debug)]
 pub struct Message(pub(super) Body);
 
-/// A message's content. Requests name the channel that asks; one that waits has one request under way, so
-/// the answer needs no other key.
+/// A message's content. Requests name the channel that asks; one that waits has one request under
+/// way, so the answer needs no other key.
 #[derive(Debug)]
 pub(super) enum Body {
     // To a stream's home.

@@ -47,8 +47,8 @@ impl Meta {
         wanted == ANY_TYPE || wanted == &*self.stream_type
     }
 
-    /// Whether a channel may read the stream: the creator of an `in` stream, everybody else on an `out`
-    /// stream, anyone on a `bus`.
+    /// Whether a channel may read the stream: the creator of an `in` stream, everybody else on an
+    /// `out` stream, anyone on a `bus`.
     pub(super) fn may_read(&self, is_owner: bool) -> bool {
         match self.direction {
             Direction::Out => !is_owner,

@@ -5,8 +5,8 @@
 //! It never sees a socket, a clock, a thread or a log.
 //!
 //! A stream lives on its *home* engine (`home`), which owns its bytes (`log`), its parked writes
-//! (`park`) and its end. Readers (`readers`) live where their channel lives; an engine with readers of
-//! a stream that has its home elsewhere keeps a *view* of it (`view`).
+//! (`park`) and its end. Readers (`readers`) live where their channel lives; an engine with readers
+//! of a stream that has its home elsewhere keeps a *view* of it (`view`).
 
 mod budget;
 mod channels;

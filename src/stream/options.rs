@@ -55,7 +55,8 @@ pub struct Properties {
     pub name: Option<String>,
     /// Who writes and who reads.
     pub direction: Direction,
-    /// The most bytes kept, at least 1 and at most [`Limits::buffer_bytes_max`](crate::stream::Limits).
+    /// The most bytes kept, at least 1 and at most
+    /// [`Limits::buffer_bytes_max`](crate::stream::Limits).
     pub buffer_bytes: u64,
     /// Bytes kept after everyone has read them, at most `buffer_bytes`.
     pub history_bytes: u64,

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use crate::id::StreamId;
 use crate::stream::message::Body;
 
-/// Messages for one other worker. Questions and answers queue in order, bounded by the commands that
-/// channels may have pending; bytes and reports do not queue: the streams and views that have some are
-/// listed, and what they have is gathered when there is room for a message.
+/// Messages for one other worker. Questions and answers queue in order, bounded by the commands
+/// that channels may have pending; bytes and reports do not queue: the streams and views that have
+/// some are listed, and what they have is gathered when there is room for a message.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pub(super) queue: VecDeque<Body>,

@@ -18,8 +18,8 @@ pub(super) struct ParkedWrite {
 }
 
 /// The parked writes of one stream: each channel's in the order they came, the channels in turn, so
-/// that a thousand of one do not starve one of another. A write that has begun to go in stays first until
-/// its last byte: no other write's bytes come in between.
+/// that a thousand of one do not starve one of another. A write that has begun to go in stays first
+/// until its last byte: no other write's bytes come in between.
 ///
 /// Holds no memory of its own until something is parked: most streams have nothing parked ever.
 #[derive(Debug, Default)]
@@ -53,7 +53,8 @@ impl ParkedWrites {
         self.0.get_or_insert_default().push(channel, write);
     }
 
-    /// Takes up to `space` bytes of the write whose turn it is, and the write itself where these were its last.
+    /// Takes up to `space` bytes of the write whose turn it is, and the write itself where these
+    /// were its last.
     pub(super) fn take(&mut self, space: u64) -> Option<(Bytes, Option<(ChannelId, ParkedWrite)>)> {
         self.0.as_mut()?.take(space)
     }

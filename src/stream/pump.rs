@@ -7,11 +7,12 @@ use bytes::{Buf, Bytes};
 use crate::id::{Offset, StreamId};
 use crate::stream::log::Log;
 
-/// Bytes between the two streams, as in the reference agent: the capacity of the pair is the input's
-/// size, this, and the output's size.
+/// Bytes between the two streams, as in the reference agent: the capacity of the pair is the
+/// input's size, this, and the output's size.
 pub(super) const PIPE_BYTES: u64 = 111;
 
-/// A pump's place in its input stream, and what it has taken out of it. It moves segments, not bytes.
+/// A pump's place in its input stream, and what it has taken out of it. It moves segments, not
+/// bytes.
 #[derive(Debug)]
 pub(super) struct Pump {
     pub(super) output: StreamId,
@@ -33,8 +34,8 @@ impl Pump {
         }
     }
 
-    /// Takes up to `space` bytes for the output from the pipe and then from the input, and fills the pipe
-    /// again.
+    /// Takes up to `space` bytes for the output from the pipe and then from the input, and fills
+    /// the pipe again.
     pub(super) fn take(&mut self, input: &mut Log, space: u64) -> Vec<Bytes> {
         let mut taken = Vec::new();
         let mut space = space;

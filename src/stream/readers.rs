@@ -87,8 +87,8 @@ impl Reader {
         !self.is_lagging && self.stall_timeout != StallTimeout::After(Duration::ZERO)
     }
 
-    /// When it becomes lagging in a stream that has been full since `full_since`, if it takes nothing until
-    /// then.
+    /// When it becomes lagging in a stream that has been full since `full_since`, if it takes
+    /// nothing until then.
     fn stall_deadline(&self, full_since: Instant) -> Option<Instant> {
         match self.stall_timeout {
             StallTimeout::After(time) if self.holds() => {
@@ -247,8 +247,8 @@ impl Readers {
         }
     }
 
-    /// Answers the reader's first parked read, if there is something for it. `ended`: no byte will come
-    /// after the log's end; `most` bounds the bytes.
+    /// Answers the reader's first parked read, if there is something for it. `ended`: no byte will
+    /// come after the log's end; `most` bounds the bytes.
     pub(super) fn serve(
         &mut self,
         now: Instant,
@@ -309,8 +309,8 @@ impl Readers {
         self.all.lowest(table.iter().map(|(_, reader)| reader.cursor))
     }
 
-    /// Makes lagging every reader that has bytes before `end` waiting and has taken none for its timeout
-    /// while the stream was full. Returns how many.
+    /// Makes lagging every reader that has bytes before `end` waiting and has taken none for its
+    /// timeout while the stream was full. Returns how many.
     pub(super) fn expire_stalls(
         &mut self,
         now: Instant,
@@ -329,8 +329,8 @@ impl Readers {
         stalled
     }
 
-    /// When `expire_stalls` is due next in a stream that is full since `full_since`. A reader that has read
-    /// everything is looked at again a timeout from now.
+    /// When `expire_stalls` is due next in a stream that is full since `full_since`. A reader that
+    /// has read everything is looked at again a timeout from now.
     pub(super) fn next_stall(
         &self,
         now: Instant,

@@ -2,8 +2,9 @@
 
 use crate::id::StreamId;
 
-/// A request that cannot be served. `service::error_code` maps each to its TCF code; the text here is
-/// what the peer's user reads, so it carries no braces and no quotes that `MessageFormat` would take.
+/// A request that cannot be served. `service::error_code` maps each to its TCF code; the text here
+/// is what the peer's user reads, so it carries no braces and no quotes that `MessageFormat` would
+/// take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A command on a stream that the channel is not connected to (code 1).

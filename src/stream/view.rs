@@ -11,8 +11,8 @@ use crate::time::Instant;
 
 /// Readers of a distant stream, and the bytes that they have not read.
 ///
-/// Invariant: `log` holds every byte from the lowest cursor here, or from the home's start where that is
-/// later, to what has arrived.
+/// Invariant: `log` holds every byte from the lowest cursor here, or from the home's start where
+/// that is later, to what has arrived.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) meta: Arc<Meta>,

@@ -1,7 +1,8 @@
 //! How much one turn may do, so that one fat agent does not starve ten thousand quiet hosts.
 
-/// Bytes read from one connection in one turn. A few times the scratch buffer: enough that a large transfer
-/// spends its time copying, little enough that a turn over many busy connections stays short.
+/// Bytes read from one connection in one turn. A few times the scratch buffer: enough that a large
+/// transfer spends its time copying, little enough that a turn over many busy connections stays
+/// short.
 pub(crate) const RECEIVE_BYTES_PER_TURN: usize = 256 << 10;
 
 /// The buffer that all connections of a worker are read into, one after the other.
@@ -10,10 +11,12 @@ pub(crate) const SCRATCH_BYTES: usize = 64 << 10;
 /// Mail taken in one turn; the rest is taken in the next, before the worker may sleep.
 pub(crate) const MAIL_PER_TURN: usize = 1024;
 
-/// Slices handed to one `writev`. The kernel takes up to 1024; past a few dozen the call costs nothing.
+/// Slices handed to one `writev`. The kernel takes up to 1024; past a few dozen the call costs
+/// nothing.
 pub(crate) const SLICES_PER_WRITE: usize = 64;
 
-/// How often one turn lets what was sent make new output possible before it looks at the sockets again.
+/// How often one turn lets what was sent make new output possible before it looks at the sockets
+/// again.
 pub(crate) const SETTLES_PER_TURN: usize = 4;
 
 /// Readiness taken from the kernel at once.

@@ -1,10 +1,10 @@
-//! What a worker does with one connection: reads it into the shard, writes the shard's output, sees it to its
-//! end.
+//! What a worker does with one connection: reads it into the shard, writes the shard's output, sees
+//! it to its end.
 //!
-//! Readiness is edge-triggered. Whoever queues output tries to write at once; when the kernel takes no more,
-//! the next writable readiness goes on. Whoever stops reading with bytes still there leaves `is_readable` set,
-//! and the channel is read again when it is queued (its turn was over) or when the shard names it ready (it
-//! was paused).
+//! Readiness is edge-triggered. Whoever queues output tries to write at once; when the kernel takes
+//! no more, the next writable readiness goes on. Whoever stops reading with bytes still there
+//! leaves `is_readable` set, and the channel is read again when it is queued (its turn was over) or
+//! when the shard names it ready (it was paused).
 
 use std::io::{self, IoSlice};
 
@@ -79,7 +79,8 @@ impl Worker {
         }
     }
 
-    /// Hands input to the shard until there is none, it takes no more, or the turn's budget is spent.
+    /// Hands input to the shard until there is none, it takes no more, or the turn's budget is
+    /// spent.
     fn receive(&mut self, key: SessionKey, channel: ChannelId) {
         let mut budget = RECEIVE_BYTES_PER_TURN;
         loop {
@@ -126,7 +127,8 @@ impl Worker {
         }
     }
 
-    /// One read, straight into a large block where one is under way, and into the scratch buffer behind it.
+    /// One read, straight into a large block where one is under way, and into the scratch buffer
+    /// behind it.
     fn read_once(&mut self, key: SessionKey, channel: ChannelId) -> Received {
         let Some(session) = self.sessions.get_mut(key) else { return Received::Nothing };
         let scratch = &mut self.scratch[..];
@@ -164,7 +166,8 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.is_readable = false;
         if session.is_broken {
-            // The error was reported once, on the write that met it; the read only says that nothing follows.
+            // The error was reported once, on the write that met it; the read only says that
+            // nothing follows.
             self.abort(key, channel, "connection broke");
         } else {
             self.shard.receive_end(self.now, channel);
@@ -258,8 +261,8 @@ impl Worker {
         }
     }
 
-    /// Closes the connections whose linger timeout is over. A peer that still takes the last bytes in is
-    /// given the time anew.
+    /// Closes the connections whose linger timeout is over. A peer that still takes the last bytes
+    /// in is given the time anew.
     pub(super) fn end_lingering(&mut self) {
         while let Some(&(deadline, key)) = self.lingering.front() {
             let session = self.sessions.get_mut(key);
@@ -278,8 +281,8 @@ impl Worker {
     }
 }
 
-/// One read into slices that hold `room` bytes. A short read empties the socket (epoll(7)), but for a FIN
-/// behind it that was announced together with the bytes.
+/// One read into slices that hold `room` bytes. A short read empties the socket (epoll(7)), but for
+/// a FIN behind it that was announced together with the bytes.
 fn read(session: &mut Session, slices: &mut [&mut [u8]], room: usize) -> Received {
     match session.conn.read(slices) {
         Ok(0) => {
@@ -300,7 +303,8 @@ fn read(session: &mut Session, slices: &mut [&mut [u8]], room: usize) -> Receive
     }
 }
 
-/// Writes until the output is empty or the kernel takes no more: how many bytes left, and how it ended.
+/// Writes until the output is empty or the kernel takes no more: how many bytes left, and how it
+/// ended.
 fn write(conn: &mut Conn, output: &mut Output, is_writable: &mut bool) -> (u64, io::Result<()>) {
     let mut total = 0;
     while *is_writable && !output.is_empty() {

@@ -1,6 +1,7 @@
 //! The processor cores that this process may use, and how a thread stays on one.
 
-/// The cores that the calling thread may run on (so the process, when asked at its start). Never empty.
+/// The cores that the calling thread may run on (so the process, when asked at its start). Never
+/// empty.
 #[cfg(target_os = "linux")]
 pub fn allowed() -> Vec<usize> {
     match rustix::thread::sched_getaffinity(None) {

@@ -9,14 +9,14 @@
 //!     +--------------------------------------------------------+
 //! ```
 //!
-//! The owner's loop: sleep (if [`Doorbell::may_rest`] allows), [`Doorbell::begin_turn`], look at everything
-//! that others may have left, again. Others leave something, then [`Doorbell::ring`].
+//! The owner's loop: sleep (if [`Doorbell::may_rest`] allows), [`Doorbell::begin_turn`], look at
+//! everything that others may have left, again. Others leave something, then [`Doorbell::ring`].
 //!
-//! No wake-up is lost: all three are read-modify-writes of one atomic, so they have one order. A ring before
-//! `begin_turn` is acquired by it, so that the look behind it sees what was left. A ring after it leaves
-//! `Rung`, and then `may_rest` refuses. A ring after `may_rest` finds `Asleep` and wakes. Nothing here is
-//! about what is left where. `tests/interleavings` runs this file under a scheduler that tries the orders in
-//! which threads may step.
+//! No wake-up is lost: all three are read-modify-writes of one atomic, so they have one order. A
+//! ring before `begin_turn` is acquired by it, so that the look behind it sees what was left. A
+//! ring after it leaves `Rung`, and then `may_rest` refuses. A ring after `may_rest` finds `Asleep`
+//! and wakes. Nothing here is about what is left where. `tests/interleavings` runs this file under
+//! a scheduler that tries the orders in which threads may step.
 
 use crate::worker::sync::{AtomicU8, Ordering};
 

@@ -1,8 +1,8 @@
 //! The loop of one worker.
 //!
-//! One turn: wait for readiness, mail or a deadline; read the clock once; note readiness; take mail; read
-//! sockets; let time pass; settle; send mail and output; see to ends. Everything that could not be finished
-//! is in the queue, and the worker does not sleep while something is there.
+//! One turn: wait for readiness, mail or a deadline; read the clock once; note readiness; take
+//! mail; read sockets; let time pass; settle; send mail and output; see to ends. Everything that
+//! could not be finished is in the queue, and the worker does not sleep while something is there.
 
 use std::collections::VecDeque;
 use std::io;
@@ -59,8 +59,8 @@ pub struct Worker {
     pub(super) sessions: Sessions,
     /// Sessions that have something to do.
     pub(super) queue: VecDeque<SessionKey>,
-    /// Sessions whose channel is over, by deadline: the timeout is one, so the order is that of coming. One
-    /// that has sent something meanwhile comes again.
+    /// Sessions whose channel is over, by deadline: the timeout is one, so the order is that of
+    /// coming. One that has sent something meanwhile comes again.
     pub(super) lingering: VecDeque<(Instant, SessionKey)>,
     pub(super) linger_timeout: Duration,
     pub(super) scratch: Box<[u8]>,
@@ -220,7 +220,8 @@ impl Worker {
         self.links.inbox.release();
     }
 
-    /// Sends the core's messages, as far as there is room. The rest stays with the core, which gathers it.
+    /// Sends the core's messages, as far as there is room. The rest stays with the core, which
+    /// gathers it.
     fn send_mail(&mut self) {
         for neighbour in &mut self.neighbours {
             loop {

@@ -6,8 +6,8 @@ use crate::id::WorkerId;
 use crate::stream::Message;
 use crate::worker::WorkerReport;
 
-/// Mail in one worker's inbox. A message of the core is a few hundred bytes; ten thousand channels that all
-/// wait for this worker find room as it drains. More would only be memory.
+/// Mail in one worker's inbox. A message of the core is a few hundred bytes; ten thousand channels
+/// that all wait for this worker find room as it drains. More would only be memory.
 pub const MAIL_MAX: usize = 1024;
 
 /// Everything that one thread may say to a worker.

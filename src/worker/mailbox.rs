@@ -1,22 +1,25 @@
 //! Bounded mailboxes between threads.
 //!
-//! A mailbox has one [`Inbox`] and one [`Outbox`] for each of its senders. A message that finds the mailbox
-//! full comes back to its sender, who keeps it and pauses what feeds it. Nobody spins and nothing is lost.
+//! A mailbox has one [`Inbox`] and one [`Outbox`] for each of its senders. A message that finds the
+//! mailbox full comes back to its sender, who keeps it and pauses what feeds it. Nobody spins and
+//! nothing is lost.
 //!
 //! Two wake-ups are needed, both by [`Doorbell`]:
 //!
 //! - *Something came*: the sender rings the receiver's bell after it has put its messages in
 //!   ([`Outbox::ring`], once a turn).
-//! - *There is room again*: a sender that finds the mailbox full (1) raises its own flag, (2) looks once more.
-//!   The receiver (3) takes messages out, (4) lowers the flags it finds and rings their owners' bells
-//!   ([`Inbox::release`], once a turn). It cannot be lost: (1) is before (2) and (3) before (4), with a
-//!   sequentially consistent fence between each pair, so either (2) sees the room that (3) made, or (4) sees
-//!   the flag. In the first case the sender goes on by itself; the flag that stays up costs one needless
-//!   ring. A mailbox that was full at (2) had messages in it, so there is a (3) after (2), since the receiver
-//!   drains before it sleeps, whatever else it waits for. That last rule also rules out deadlock: two threads
-//!   whose mailboxes are full at once both drain, so both get room.
+//! - *There is room again*: a sender that finds the mailbox full (1) raises its own flag, (2) looks
+//!   once more. The receiver (3) takes messages out, (4) lowers the flags it finds and rings their
+//!   owners' bells ([`Inbox::release`], once a turn). It cannot be lost: (1) is before (2) and (3)
+//!   before (4), with a sequentially consistent fence between each pair, so either (2) sees the
+//!   room that (3) made, or (4) sees the flag. In the first case the sender goes on by itself; the
+//!   flag that stays up costs one needless ring. A mailbox that was full at (2) had messages in it,
+//!   so there is a (3) after (2), since the receiver drains before it sleeps, whatever else it
+//!   waits for. That last rule also rules out deadlock: two threads whose mailboxes are full at
+//!   once both drain, so both get room.
 //!
-//! `tests/interleavings` runs this file under a scheduler that tries the orders in which threads may step.
+//! `tests/interleavings` runs this file under a scheduler that tries the orders in which threads
+//! may step.
 
 use crate::worker::Doorbell;
 use crate::worker::sync::{
@@ -57,8 +60,8 @@ pub struct Inbox<T> {
     has_taken: bool,
 }
 
-/// A mailbox for `capacity` messages (at least 1) whose receiver answers to `receiver`: the inbox, and an
-/// outbox for each of `senders`, in their order.
+/// A mailbox for `capacity` messages (at least 1) whose receiver answers to `receiver`: the inbox,
+/// and an outbox for each of `senders`, in their order.
 pub fn mailbox<T>(
     capacity: usize,
     receiver: &Arc<Doorbell>,
@@ -151,8 +154,8 @@ impl<T> Inbox<T> {
         self.receiver.len()
     }
 
-    /// Wakes the senders that wait for room, if any was made since the last time. Called after each round of
-    /// [`Inbox::try_receive`].
+    /// Wakes the senders that wait for room, if any was made since the last time. Called after each
+    /// round of [`Inbox::try_receive`].
     pub fn release(&mut self) {
         if !std::mem::take(&mut self.has_taken) {
             return;

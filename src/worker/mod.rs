@@ -1,9 +1,9 @@
 //! One thread: one epoll loop, its channels, one engine, one mailbox.
 //!
-//! [`Shard`] is everything that a worker owns except its thread and its sockets: bytes and messages in,
-//! bytes and messages out, the time as a parameter, so that a whole broker can run in one thread under a
-//! simulated network. [`Worker`], the event loop, carries between sockets, mailboxes and the shard; it decides
-//! nothing about streams.
+//! [`Shard`] is everything that a worker owns except its thread and its sockets: bytes and messages
+//! in, bytes and messages out, the time as a parameter, so that a whole broker can run in one
+//! thread under a simulated network. [`Worker`], the event loop, carries between sockets, mailboxes
+//! and the shard; it decides nothing about streams.
 //!
 //! `event_loop` is the turn, `carry` what it does with one connection, `session` the table of them;
 //! `mailbox` and `doorbell` join the threads.

@@ -1,4 +1,5 @@
-//! Where in its life the server is. A flag beside the mailboxes, since it must get through when they are full.
+//! Where in its life the server is. A flag beside the mailboxes, since it must get through when
+//! they are full.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::id::WorkerId;
 
-/// How many connections each worker has, those on their way to it included. The counts only steer; nothing
-/// is synchronised by them.
+/// How many connections each worker has, those on their way to it included. The counts only steer;
+/// nothing is synchronised by them.
 #[derive(Debug)]
 pub struct Placement {
     loads: Box<[Load]>,

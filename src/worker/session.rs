@@ -8,8 +8,9 @@ use crate::net::Conn;
 
 use crate::wire::Output;
 
-/// Names a session: a slot of the table in the lower half, a generation in the upper half, so that readiness
-/// which was reported for a slot's last owner does not reach its next. It is mio's token too.
+/// Names a session: a slot of the table in the lower half, a generation in the upper half, so that
+/// readiness which was reported for a slot's last owner does not reach its next. It is mio's token
+/// too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionKey(pub(crate) usize);
 
@@ -36,9 +37,9 @@ pub(crate) enum Stage {
     Lingering(Linger),
 }
 
-/// The end of a connection: the rest of the output goes out, then our FIN; what the peer still sends is
-/// discarded until its FIN, since closing a socket with unread input makes the kernel send a reset, which
-/// destroys what the peer has not read yet.
+/// The end of a connection: the rest of the output goes out, then our FIN; what the peer still
+/// sends is discarded until its FIN, since closing a socket with unread input makes the kernel send
+/// a reset, which destroys what the peer has not read yet.
 #[derive(Debug)]
 pub(crate) struct Linger {
     /// What the channel had not sent.

@@ -29,10 +29,11 @@ use sessions::Sessions;
 
 /// A worker without its thread and sockets.
 ///
-/// The driver's part: `open` for a new connection; `receive` while `wants_input` says so, keeping what was
-/// not taken in; `receive_end` at the peer's FIN; after a batch, `settle` once; then send what `output`
-/// holds (`sent` after each success), deliver what `poll_message` gives, and look at `poll_closed`.
-/// Any of these calls may name a channel in `poll_ready`: look there last before waiting.
+/// The driver's part: `open` for a new connection; `receive` while `wants_input` says so, keeping
+/// what was not taken in; `receive_end` at the peer's FIN; after a batch, `settle` once; then send
+/// what `output` holds (`sent` after each success), deliver what `poll_message` gives, and look at
+/// `poll_closed`. Any of these calls may name a channel in `poll_ready`: look there last before
+/// waiting.
 #[derive(Debug)]
 pub struct Shard {
     me: WorkerId,
@@ -94,8 +95,8 @@ impl Shard {
         }
     }
 
-    /// Takes new bounds over. What peers may send is bounded anew for channels to come, timeouts for what
-    /// begins now, and everything else at once.
+    /// Takes new bounds over. What peers may send is bounded anew for channels to come, timeouts
+    /// for what begins now, and everything else at once.
     pub fn set_limits(&mut self, limits: Limits) {
         self.engine.set_limits(limits.stream.clone());
         self.limits = limits;
@@ -121,9 +122,9 @@ impl Shard {
         id
     }
 
-    /// Takes bytes of the peer in and advances `input` behind them. What is left when it returns belongs to
-    /// a later call: the channel waits (`wants_input` is false), or its work for this turn is done
-    /// (`wants_input` is true; call again next turn).
+    /// Takes bytes of the peer in and advances `input` behind them. What is left when it returns
+    /// belongs to a later call: the channel waits (`wants_input` is false), or its work for this
+    /// turn is done (`wants_input` is true; call again next turn).
     pub fn receive(&mut self, now: Now, channel: ChannelId, input: &mut &[u8]) {
         self.now = now;
         let offered = input.len();
@@ -176,8 +177,8 @@ impl Shard {
         }
     }
 
-    /// Where the next bytes of the channel's socket belong, if a large block is under way and no earlier
-    /// input is left.
+    /// Where the next bytes of the channel's socket belong, if a large block is under way and no
+    /// earlier input is left.
     pub fn direct(&mut self, channel: ChannelId) -> Option<&mut [u8]> {
         let session = self.sessions.get_mut(channel)?;
         if session.wants_input() { session.framer.direct() } else { None }
@@ -213,8 +214,9 @@ impl Shard {
         }
     }
 
-    /// Whether the channel's socket should be read. False while a command waits for another worker, while
-    /// its unsent bytes are over their bound, and once its end is under way and input no longer counts.
+    /// Whether the channel's socket should be read. False while a command waits for another worker,
+    /// while its unsent bytes are over their bound, and once its end is under way and input no
+    /// longer counts.
     pub fn wants_input(&self, channel: ChannelId) -> bool {
         self.sessions.get(channel).is_some_and(Session::wants_input)
     }
@@ -259,8 +261,8 @@ impl Shard {
         }
     }
 
-    /// The next channel whose output or wish for input may have changed since it was last named here. The
-    /// driver tries to send to it, and reads it again if `wants_input`.
+    /// The next channel whose output or wish for input may have changed since it was last named
+    /// here. The driver tries to send to it, and reads it again if `wants_input`.
     pub fn poll_ready(&mut self) -> Option<ChannelId> {
         while let Some(channel) = self.ready.pop_front() {
             if let Some(session) = self.sessions.get_mut(channel) {
@@ -272,8 +274,9 @@ impl Shard {
     }
 
     /// The next channel that has come to an end. Our EOS is in its output (if it could still be
-    /// sent): the driver sends the rest of the output, half-closes, discards input until the peer's FIN or
-    /// the linger timeout, and closes the socket. The shard has forgotten the channel: the output is handed over.
+    /// sent): the driver sends the rest of the output, half-closes, discards input until the peer's
+    /// FIN or the linger timeout, and closes the socket. The shard has forgotten the channel: the
+    /// output is handed over.
     pub fn poll_closed(&mut self) -> Option<(ChannelId, Output)> {
         while let Some(channel) = self.closed.pop_front() {
             if let Some(session) = self.sessions.remove(channel) {
@@ -285,8 +288,8 @@ impl Shard {
         None
     }
 
-    /// The next channel that was given up at its end, since its peer takes nothing in. The shard has
-    /// forgotten it: the driver closes the socket at once.
+    /// The next channel that was given up at its end, since its peer takes nothing in. The shard
+    /// has forgotten it: the driver closes the socket at once.
     pub fn poll_abandoned(&mut self) -> Option<ChannelId> {
         self.abandoned.pop_front()
     }
@@ -340,8 +343,8 @@ impl Shard {
         self.take_effects(now);
     }
 
-    /// Begins the end of all channels: what they have pending is answered with an error, then EOS. New ones
-    /// are refused.
+    /// Begins the end of all channels: what they have pending is answered with an error, then EOS.
+    /// New ones are refused.
     pub fn drain(&mut self, now: Now) {
         self.now = now;
         self.is_draining = true;

@@ -1,5 +1,5 @@
-//! Bounds that an operator may change while the server runs. Beside the mailboxes, since they must get
-//! through when these are full.
+//! Bounds that an operator may change while the server runs. Beside the mailboxes, since they must
+//! get through when these are full.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

@@ -31,8 +31,8 @@ impl Bindings {
         self.ours.get(recorded).map_or(recorded, |ours| ours)
     }
 
-    /// Recorded bytes with our stream IDs in place of the recorded ones. Framing stays as it was, but
-    /// for the length of a BIN block whose contents changed.
+    /// Recorded bytes with our stream IDs in place of the recorded ones. Framing stays as it was,
+    /// but for the length of a BIN block whose contents changed.
     pub fn substitute(&self, bytes: &[u8]) -> Vec<u8> {
         if self.ours.iter().all(|(recorded, ours)| recorded == ours) {
             return bytes.to_vec();

@@ -88,8 +88,8 @@ pub fn base64_forms_and_sizes() {
         let (inp, _) = connected_pair(&mut peer, 100, 100);
         peer.command("Streams", "write", &[&quoted(&inp), b"2", arg.as_bytes()]);
         let got = peer.expect_error_end();
-        // The reference reports the last two as a JSON error, since its reader stops at the first byte
-        // that is no base64.
+        // The reference reports the last two as a JSON error, since its reader stops at the first
+        // byte that is no base64.
         assert!(got == code || got == 2, "{arg} closes with {got}");
     }
     server.assert_well();

@@ -394,7 +394,8 @@ impl Connection {
         }
     }
 
-    /// Only what a different split or an earlier acceptance explains may be there beyond the recording.
+    /// Only what a different split or an earlier acceptance explains may be there beyond the
+    /// recording.
     fn check_leftovers(&self) -> Result<(), String> {
         for message in self.unplaced() {
             let explained = match message {

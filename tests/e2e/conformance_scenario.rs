@@ -195,7 +195,8 @@ impl Scenario {
                 assert!(self.subscribed == Subscribed::Yes, "no events without a subscription");
                 assert!(self.live.insert(stream.clone()), "{stream} told of twice");
                 // Events of our own pair precede the reply that named it, for which `round` has
-                // waited: this is another channel's, and a subscriber that does not want it leaves it.
+                // waited: this is another channel's, and a subscriber that does not want it leaves
+                // it.
                 if !self.own.contains(&stream) {
                     self.leaving.insert(stream.clone());
                     self.send("Streams", "disconnect", &[&quoted(&stream)]);

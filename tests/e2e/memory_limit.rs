@@ -12,8 +12,8 @@ use crate::support::{PATIENCE, Pattern, RawPeer, TestServer, wait_until};
 
 const LIMIT: u64 = 48 << 20;
 
-/// What the process may take beyond the limit: its code, its threads, the allocator's waste, a message
-/// under way for each worker.
+/// What the process may take beyond the limit: its code, its threads, the allocator's waste, a
+/// message under way for each worker.
 const BESIDE: u64 = 48 << 20;
 
 /// Writes until the broker has taken nothing for a while: it has stopped reading.

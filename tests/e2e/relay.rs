@@ -1,4 +1,5 @@
-//! A TCP relay that breaks its connections, each after a number of bytes that was chosen beforehand.
+//! A TCP relay that breaks its connections, each after a number of bytes that was chosen
+//! beforehand.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -27,7 +28,8 @@ pub enum How {
     Reset,
     /// Both sides get a FIN.
     Finish,
-    /// The client gets a FIN; the broker notices nothing until the next connection breaks or the relay goes.
+    /// The client gets a FIN; the broker notices nothing until the next connection breaks or the
+    /// relay goes.
     ClientOnly,
 }
 
@@ -179,7 +181,8 @@ impl Shared {
                 reset(broker);
             }
             How::ClientOnly => {
-                // The other direction holds the client's socket until the broker notices, so this is a FIN.
+                // The other direction holds the client's socket until the broker notices, so this
+                // is a FIN.
                 client.shutdown(Shutdown::Both).ok();
                 state.unnoticed.push(broker.try_clone().expect("a second handle"));
             }
@@ -187,8 +190,8 @@ impl Shared {
     }
 }
 
-/// Writes all of it, unless the connection is broken meanwhile; the one who breaks it writes its last bytes
-/// if they fit. Whether all was written.
+/// Writes all of it, unless the connection is broken meanwhile; the one who breaks it writes its
+/// last bytes if they fit. Whether all was written.
 fn write(to: &mut TcpStream, mut bytes: &[u8], link: &Mutex<Link>, is_last: bool) -> bool {
     while !bytes.is_empty() {
         match to.write(bytes) {
@@ -204,7 +207,8 @@ fn write(to: &mut TcpStream, mut bytes: &[u8], link: &Mutex<Link>, is_last: bool
     true
 }
 
-/// Makes the peer see an RST, as soon as the last handle of the socket is dropped: no FIN goes before it.
+/// Makes the peer see an RST, as soon as the last handle of the socket is dropped: no FIN goes
+/// before it.
 fn reset(socket: &TcpStream) {
     socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO)).ok();
     // Wakes who reads from it, and tells the peer nothing.

@@ -16,8 +16,8 @@ const BREAKS: usize = 100;
 const FIRST_BYTES: u64 = 2000;
 const LONGEST_BYTES: f64 = 256.0 * 1024.0;
 
-/// So many breaks, from the middle of the Hello up to some writes later, short ones being as frequent as
-/// long ones.
+/// So many breaks, from the middle of the Hello up to some writes later, short ones being as
+/// frequent as long ones.
 fn breaks(rng: &mut SmallRng, ways: &[How]) -> Vec<Break> {
     let mut breaks: Vec<Break> = (0..BREAKS)
         .map(|_| {
@@ -137,7 +137,8 @@ fn gap_of_a_reader_that_was_away_is_told_to_the_byte() {
     let pattern = Pattern::new(61);
     let mut writer = server.zero_copy_peer();
     let stream = writer.create("Gap", json!({"BufferSize": 1000, "History": 1000}));
-    // Hello, the ID of the broker, attaching, and the first 500 bytes; it breaks in what comes behind.
+    // Hello, the ID of the broker, attaching, and the first 500 bytes; it breaks in what comes
+    // behind.
     let relay = Relay::start(server.address(), vec![Break { after: 3000, how: How::Reset }]);
     let tail =
         Tool::start(&["tail", "--broker", &relay.broker(), "--id", &stream, "--retry-for", "60s"]);

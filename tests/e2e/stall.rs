@@ -10,8 +10,8 @@ use crate::support::{PATIENCE, Pattern, TestServer, Tool, wait_until};
 
 const OTHERS: usize = 7;
 const PIECE: usize = 1 << 20;
-/// More than two sockets (a kernel may let each grow to several MiB), the bytes that a broker keeps unsent
-/// for a channel (1 MiB) and the stream's buffer (1 MiB) can hold.
+/// More than two sockets (a kernel may let each grow to several MiB), the bytes that a broker keeps
+/// unsent for a channel (1 MiB) and the stream's buffer (1 MiB) can hold.
 const TOTAL: u64 = 40 << 20;
 
 /// Sends a signal to a tool that the test has started.
@@ -21,8 +21,8 @@ fn signal(tool: &Tool, name: &str) {
     assert!(status.success());
 }
 
-/// One tail is stopped, the whole transfer is made, and the tail goes on. `policy` is its own stall timeout;
-/// the others are waited for, always.
+/// One tail is stopped, the whole transfer is made, and the tail goes on. `policy` is its own stall
+/// timeout; the others are waited for, always.
 fn stop_one(policy: &str) {
     let server = TestServer::start();
     let broker = server.broker();

@@ -127,8 +127,8 @@ impl Cluster {
         }
     }
 
-    /// One turn of one worker: some of its mail, timers, settle, and what it has to say. Returns how many
-    /// messages moved.
+    /// One turn of one worker: some of its mail, timers, settle, and what it has to say. Returns
+    /// how many messages moved.
     pub fn turn(&mut self, worker: usize, mail_max: usize) -> usize {
         let me = WorkerId(worker as u16);
         let mut moved = 0;

@@ -1,8 +1,8 @@
 //! The core against a plain model: a vector of bytes a stream, and readers with a position each.
 //!
-//! Agents and hosts on several workers send random commands through mailboxes that are small and slow. The
-//! bytes of a stream are known by their offset, so every reply can be checked at once: right bytes, right
-//! order, and every byte either delivered or counted as lost.
+//! Agents and hosts on several workers send random commands through mailboxes that are small and
+//! slow. The bytes of a stream are known by their offset, so every reply can be checked at once:
+//! right bytes, right order, and every byte either delivered or counted as lost.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -213,8 +213,8 @@ impl Run {
         self.model.asked.insert(number, asked);
     }
 
-    /// Reads what every channel was told. Positions are asked for as soon as a channel is attached, so this
-    /// comes after every step.
+    /// Reads what every channel was told. Positions are asked for as soon as a channel is attached,
+    /// so this comes after every step.
     fn listen(&mut self) {
         let channels: Vec<_> = self.cluster.channels.keys().copied().collect();
         for channel in channels {

@@ -79,7 +79,8 @@ fn a_stream_that_goes_before_its_announcement_is_never_told_of() {
         cluster.rest();
         cluster.told(host);
         cluster.send(host, "subscribe", Command::Subscribe("log"));
-        // The stream's worker answers; the third one, for which the subscription waits, does not yet.
+        // The stream's worker answers; the third one, for which the subscription waits, does not
+        // yet.
         for _ in 0..2 {
             cluster.turn(1, usize::MAX);
             cluster.turn(0, usize::MAX);

@@ -1,6 +1,6 @@
-//! Promises held against random input: the codec by any split of its bytes, the core against plain models
-//! by seed. `WEIR_SEED=n` runs one seed of the core, `WEIR_SEEDS=n` that many, and `WEIR_TRACE=1` prints
-//! every command and effect.
+//! Promises held against random input: the codec by any split of its bytes, the core against plain
+//! models by seed. `WEIR_SEED=n` runs one seed of the core, `WEIR_SEEDS=n` that many, and
+//! `WEIR_TRACE=1` prints every command and effect.
 
 mod cluster;
 mod core;

@@ -1,4 +1,5 @@
-//! The memory of one worker: at its limit and one past it, on the stream's own worker and on another.
+//! The memory of one worker: at its limit and one past it, on the stream's own worker and on
+//! another.
 
 use weir::stream::{Command, Direction, Limits, Payload, Properties, Refusal, Reply, StallTimeout};
 

@@ -12,8 +12,8 @@ pub struct IdleCost {
     pub stream: f64,
 }
 
-/// Opens `channels` idle channels and creates `streams` idle streams, and says what one of each costs.
-/// Before it measures, it opens and creates a few, so that what is needed once is there.
+/// Opens `channels` idle channels and creates `streams` idle streams, and says what one of each
+/// costs. Before it measures, it opens and creates a few, so that what is needed once is there.
 pub fn idle_cost(server: &TestServer, channels: usize, streams: usize) -> IdleCost {
     raise_descriptor_limit();
     let mut creators: Vec<RawPeer> = (0..8).map(|_| server.peer()).collect();

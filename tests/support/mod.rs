@@ -1,7 +1,9 @@
-//! What the tests of the whole program share: a broker to talk to, a peer to talk with, and waiting.
+//! What the tests of the whole program share: a broker to talk to, a peer to talk with, and
+//! waiting.
 //!
-//! [`RawPeer`] has a TCF codec of its own, written from the protocol and not from `weir::wire`, so that
-//! the two sides cannot share a mistake. Nothing here checks a rule of the broker; that is for the tests.
+//! [`RawPeer`] has a TCF codec of its own, written from the protocol and not from `weir::wire`, so
+//! that the two sides cannot share a mistake. Nothing here checks a rule of the broker; that is for
+//! the tests.
 
 #![allow(
     dead_code,

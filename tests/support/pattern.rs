@@ -1,7 +1,7 @@
 //! Endless bytes that can be checked without being kept.
 
-/// The bytes of a stream by offset: every value occurs, also runs of ESC and NUL, and no two stretches
-/// of 8 bytes are alike, so that a byte lost, doubled or moved is seen.
+/// The bytes of a stream by offset: every value occurs, also runs of ESC and NUL, and no two
+/// stretches of 8 bytes are alike, so that a byte lost, doubled or moved is seen.
 #[derive(Clone, Copy, Debug)]
 pub struct Pattern {
     seed: u64,

@@ -120,8 +120,8 @@ impl RawPeer {
         self.send_fields(&fields);
     }
 
-    /// Sends a command and waits for its reply, which must be an `R`: its arguments. What else comes
-    /// meanwhile stays to be taken.
+    /// Sends a command and waits for its reply, which must be an `R`: its arguments. What else
+    /// comes meanwhile stays to be taken.
     pub fn call(&mut self, service: &str, name: &str, args: &[&[u8]]) -> Vec<Vec<u8>> {
         let token = self.command(service, name, args);
         self.reply(&token)
@@ -283,8 +283,8 @@ impl RawPeer {
         self.inbox.pop_front()
     }
 
-    /// What came until now and was not taken, after a round trip. A peer that is closed gives what is
-    /// left.
+    /// What came until now and was not taken, after a round trip. A peer that is closed gives what
+    /// is left.
     pub fn drain(&mut self) -> Vec<Message> {
         if !self.is_closed {
             self.sync();

@@ -54,8 +54,8 @@ impl Tool {
         command
     }
 
-    /// Starts `weir` with these arguments; its standard output is compared with a pattern as it comes,
-    /// and kept only as far as it is wrong.
+    /// Starts `weir` with these arguments; its standard output is compared with a pattern as it
+    /// comes, and kept only as far as it is wrong.
     pub fn start_checked(args: &[&str], checked: Checked) -> (Tool, Arc<Mutex<Checked>>) {
         let checked = Arc::new(Mutex::new(checked));
         let tool = Tool::spawn(Tool::weir(args), Some(Arc::clone(&checked)));

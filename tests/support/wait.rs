@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take that should be immediate: generous, since a loaded machine is slow and
-/// a passing test does not wait.
+/// How long anything may take that should be immediate: generous, since a loaded machine is slow
+/// and a passing test does not wait.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const POLL_EVERY: Duration = Duration::from_millis(2);

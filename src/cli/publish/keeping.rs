@@ -90,8 +90,9 @@ impl Keeping {
         }
     }
 
-    /// Looks for a stream that was created though its ID never arrived: our key opens it and nothing has
-    /// been written. With a key that others may have too, an owner who is there is left alone.
+    /// Looks for a stream that was created though its ID never arrived: our key opens it and
+    /// nothing has been written. With a key that others may have too, an owner who is there is left
+    /// alone.
     fn find_created(
         &self,
         connection: &mut Connection,
@@ -137,7 +138,8 @@ impl Keeping {
     }
 }
 
-/// 128 bits that nobody can guess: the standard library keys its hashes from the system's randomness.
+/// 128 bits that nobody can guess: the standard library keys its hashes from the system's
+/// randomness.
 fn random_key() -> Key {
     let random = RandomState::new();
     Key::new(format!("{:016x}{:016x}", random.hash_one(1), random.hash_one(2)))

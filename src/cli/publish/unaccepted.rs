@@ -1,6 +1,7 @@
 //! The bytes that were read and that the broker has not said to have taken.
 //!
-//! They bound how far a publisher may run ahead, and they are what is sent again on a new connection.
+//! They bound how far a publisher may run ahead, and they are what is sent again on a new
+//! connection.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,13 +13,13 @@ use crate::client::Sender;
 
 /// Unanswered writes, shared by the thread that reads the input and the one that takes the answers.
 ///
-/// Invariant: what was queued on the present connection and is unanswered are `pieces`, in order; the first
-/// of them begins at offset `accepted`.
+/// Invariant: what was queued on the present connection and is unanswered are `pieces`, in order;
+/// the first of them begins at offset `accepted`.
 #[derive(Debug)]
 pub(super) struct Unaccepted {
     stream: String,
-    /// The end of the stream is asked for only once everything else is known to be taken, so that a break
-    /// behind it leaves no doubt.
+    /// The end of the stream is asked for only once everything else is known to be taken, so that a
+    /// break behind it leaves no doubt.
     ends_last: bool,
     writes_max: usize,
     bytes_max: usize,
@@ -75,8 +76,8 @@ impl Unaccepted {
         self.state.lock().sender.clone()
     }
 
-    /// Waits until another piece fits and queues it as a write; the sender is to be flushed. One piece
-    /// always fits.
+    /// Waits until another piece fits and queues it as a write; the sender is to be flushed. One
+    /// piece always fits.
     pub(super) fn push(&self, piece: Bytes) -> Sender {
         let mut state = self.state.lock();
         while state.pieces.len() >= self.writes_max
@@ -112,7 +113,8 @@ impl Unaccepted {
         self.state.lock().input_error.as_ref().map(ToString::to_string)
     }
 
-    /// The oldest write is answered: gives its size, and the sender where there is something to flush.
+    /// The oldest write is answered: gives its size, and the sender where there is something to
+    /// flush.
     pub(super) fn confirm(&self) -> (usize, Option<Sender>) {
         let mut state = self.state.lock();
         let Some(piece) = state.pieces.pop_front() else { return (0, None) };
@@ -126,9 +128,9 @@ impl Unaccepted {
         (piece.len(), is_due.then(|| state.sender.clone()))
     }
 
-    /// Goes on over a new connection, on which the stream was adopted and has taken `told` bytes: what is
-    /// behind them is queued again, in order. The sender is to be flushed. Gives the count of bytes that
-    /// are thereby known to be taken.
+    /// Goes on over a new connection, on which the stream was adopted and has taken `told` bytes:
+    /// what is behind them is queued again, in order. The sender is to be flushed. Gives the count
+    /// of bytes that are thereby known to be taken.
     pub(super) fn resume(&self, sender: Sender, told: u64) -> Result<u64, Misfit> {
         let mut state = self.state.lock();
         let most = state.accepted + state.bytes as u64;

@@ -26,7 +26,8 @@ pub(super) struct Find {
     pub(super) connection: Connection,
     args: TailArgs,
     retry: Retry,
-    /// Which process the broker is: a stream's ID means the same within one. `None`: it does not say.
+    /// Which process the broker is: a stream's ID means the same within one. `None`: it does not
+    /// say.
     broker_id: Option<String>,
     is_subscribed: bool,
     /// Whether the broker's list has been looked through.
@@ -83,7 +84,8 @@ impl Find {
         self.connection
     }
 
-    /// The next stream to copy, waiting for it. `None`: there is none, and the user does not want to wait.
+    /// The next stream to copy, waiting for it. `None`: there is none, and the user does not want
+    /// to wait.
     pub(super) fn next_stream(&mut self) -> anyhow::Result<Option<Found>> {
         self.current = None;
         let found = self.search()?;
@@ -148,7 +150,8 @@ impl Find {
         Ok(None)
     }
 
-    /// Waits for a stream to be created. Its subscribers are connected to it from its first byte on.
+    /// Waits for a stream to be created. Its subscribers are connected to it from its first byte
+    /// on.
     fn wait(&mut self) -> anyhow::Result<Found> {
         eprintln!("weir tail: no stream{} yet, waiting for one", self.of_type());
         self.is_listed = true;
@@ -195,8 +198,8 @@ impl Find {
         self.args.follow
     }
 
-    /// Connects anew after `error` broke the search for a stream. Gives the streams that waited for their
-    /// turn and are gone.
+    /// Connects anew after `error` broke the search for a stream. Gives the streams that waited for
+    /// their turn and are gone.
     pub(super) fn come_back(&mut self, error: anyhow::Error) -> anyhow::Result<Vec<String>> {
         let (_, unread) = self.reconnect(error, |_, _| Ok(()))?;
         Ok(unread)
@@ -233,9 +236,9 @@ impl Find {
         Ok(attached.map_or_else(|why| Resumed::Gone { why, unread }, Resumed::At))
     }
 
-    /// Replaces the connection and everything that depends on it. `then` is told whether the broker is
-    /// still the same process; what it gives comes with the streams that waited for their turn and are
-    /// gone.
+    /// Replaces the connection and everything that depends on it. `then` is told whether the broker
+    /// is still the same process; what it gives comes with the streams that waited for their turn
+    /// and are gone.
     fn reconnect<T>(
         &mut self,
         error: anyhow::Error,
@@ -329,7 +332,8 @@ impl Find {
     /// Makes the most of a stream that this channel is connected to since its creation.
     fn begin_at_first_byte(&mut self, id: &str) -> Result<Option<Found>, ClientError> {
         match self.attach(id, Position::Offset(0)) {
-            // Disposed already, so that nobody else can attach. Those who are connected still can read.
+            // Disposed already, so that nobody else can attach. Those who are connected still can
+            // read.
             Err(ClientError::Call(error)) if error.code == CallError::INVALID_CONTEXT => {
                 Ok(Some(Found { id: id.to_owned(), position: 0, lost: 0 }))
             }
@@ -378,7 +382,8 @@ fn ask_broker_id(connection: &mut Connection) -> Result<Option<String>, ClientEr
     }
 }
 
-/// The newest stream that is alive, else the newest that can still be read. `entries` is oldest first.
+/// The newest stream that is alive, else the newest that can still be read. `entries` is oldest
+/// first.
 fn choose<'a>(entries: &'a [StreamEntry], passed: &HashSet<String>) -> Option<&'a StreamEntry> {
     let readable =
         || entries.iter().rev().filter(|e| e.direction != "in" && !passed.contains(&e.id));

@@ -6,8 +6,8 @@ use crate::service::{Call, Core};
 use crate::stream::Flow;
 use crate::wire::WireError;
 
-/// Answers with the number as a double alone; `null` for what a double cannot hold. The reply has no
-/// error report.
+/// Answers with the number as a double alone; `null` for what a double cannot hold. The reply has
+/// no error report.
 pub fn run(mut call: Call<'_>, _core: &mut dyn Core) -> Result<Flow, WireError> {
     let text = call.arguments.number_text()?;
     call.arguments.end()?;

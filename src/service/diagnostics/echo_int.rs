@@ -4,8 +4,9 @@ use crate::service::{Call, Core};
 use crate::stream::Flow;
 use crate::wire::WireError;
 
-/// Reads the type (0 and 2 signed, 1 and 3 unsigned) and the integer. Answers with the integer alone: the
-/// reply has no error report. The 64-bit reference does not narrow the types called 32 bits wide.
+/// Reads the type (0 and 2 signed, 1 and 3 unsigned) and the integer. Answers with the integer
+/// alone: the reply has no error report. The 64-bit reference does not narrow the types called 32
+/// bits wide.
 pub fn run(mut call: Call<'_>, _core: &mut dyn Core) -> Result<Flow, WireError> {
     let kind = call.arguments.integer()?;
     if kind > 3 {

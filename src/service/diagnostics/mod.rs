@@ -1,5 +1,5 @@
-//! The `Diagnostics` service (TCF specification, "TCF Diagnostics Service"), as far as a broker has it:
-//! clients' own test suites use it to check a peer.
+//! The `Diagnostics` service (TCF specification, "TCF Diagnostics Service"), as far as a broker has
+//! it: clients' own test suites use it to check a peer.
 
 mod create_test_streams;
 mod dispose_test_stream;

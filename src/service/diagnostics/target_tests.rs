@@ -1,5 +1,5 @@
-//! The tests that a target runs on itself: a broker has none. The commands are there so that clients
-//! which ask first find that out in the ordinary way.
+//! The tests that a target runs on itself: a broker has none. The commands are there so that
+//! clients which ask first find that out in the ordinary way.
 
 use serde_json::Value;
 

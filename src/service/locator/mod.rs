@@ -1,5 +1,5 @@
-//! The `Locator` service (TCF specification, "TCF Locator Service"), as far as a broker has it. Its Hello
-//! event belongs to the channel.
+//! The `Locator` service (TCF specification, "TCF Locator Service"), as far as a broker has it. Its
+//! Hello event belongs to the channel.
 
 mod get_agent_id;
 mod get_peers;

@@ -1,5 +1,5 @@
-//! The `StreamBroker` service, Weir's own: TCF itself has no way to create, list or re-join a stream
-//! from outside.
+//! The `StreamBroker` service, Weir's own: TCF itself has no way to create, list or re-join a
+//! stream from outside.
 
 mod adopt;
 mod attach;

@@ -1,5 +1,5 @@
-//! The events of `Streams`. There are no others: clients end a channel over an event that they do not
-//! know.
+//! The events of `Streams`. There are no others: clients end a channel over an event that they do
+//! not know.
 
 use crate::id::StreamId;
 use crate::wire::{MessageWriter, Output};

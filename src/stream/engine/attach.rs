@@ -236,8 +236,8 @@ impl Engine {
         self.front.mark_view(view);
     }
 
-    /// Attaches a channel of this worker as the home's leave says. `moves`: a reader that is there already
-    /// is moved.
+    /// Attaches a channel of this worker as the home's leave says. `moves`: a reader that is there
+    /// already is moved.
     pub(super) fn attach_there(
         &mut self,
         now: Instant,
@@ -299,8 +299,8 @@ impl Front {
 }
 
 impl Stream {
-    /// Whether a channel may still attach. A disposed stream stays for those who can read it: others have
-    /// been told of its end, and would not be told again.
+    /// Whether a channel may still attach. A disposed stream stays for those who can read it:
+    /// others have been told of its end, and would not be told again.
     pub(super) fn accepts(&self, now: Instant, channel: Option<ChannelId>) -> bool {
         if !self.is_disposed {
             return true;
@@ -314,8 +314,8 @@ impl Stream {
         self.views.iter().any(|view| view.worker == worker && view.readers > 0)
     }
 
-    /// Takes back an end that the channel has asked for and that has not taken effect. The end stays where the
-    /// stream ends all the same, its creator being gone.
+    /// Takes back an end that the channel has asked for and that has not taken effect. The end
+    /// stays where the stream ends all the same, its creator being gone.
     pub(super) fn take_ending_of(&mut self, channel: ChannelId) -> Option<(ChannelId, Token)> {
         let ending = self.ending.as_mut()?;
         let by = ending.by.take_if(|(asker, _)| *asker == channel)?;
@@ -352,8 +352,8 @@ impl Stream {
         }
     }
 
-    /// Everything from `position`, or from what the worker has not been sent yet, is part of the leave:
-    /// so the view is whole as soon as it has it.
+    /// Everything from `position`, or from what the worker has not been sent yet, is part of the
+    /// leave: so the view is whole as soon as it has it.
     pub(super) fn grant_to_reader(&mut self, to: WorkerId, position: Offset, lost: u64) -> Grant {
         let told = self.told_at(self.log.end());
         let index = match self.views.iter().position(|view| view.worker == to) {

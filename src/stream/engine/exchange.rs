@@ -178,8 +178,8 @@ impl Engine {
         self.front.mark(stream);
     }
 
-    /// The next thing to say to another worker: questions and answers first, in order; then bytes; then
-    /// reports.
+    /// The next thing to say to another worker: questions and answers first, in order; then bytes;
+    /// then reports.
     pub(super) fn next_body(&mut self, to: WorkerId) -> Option<Body> {
         let outbox = &mut self.front.outboxes[to.index()];
         if let Some(body) = outbox.queue.pop_front() {

@@ -145,8 +145,8 @@ impl Engine {
         source.pump = Some(Box::new(Pump::new(output)));
         let mut sink = make(output, Direction::Out, output_bytes);
         sink.pumped_from = Some(input);
-        // What is written right before a client connects to the output is there for it; a writer that
-        // nobody reads is not kept waiting all the same (`pump`).
+        // What is written right before a client connects to the output is there for it; a writer
+        // that nobody reads is not kept waiting all the same (`pump`).
         sink.is_held = true;
         self.introduce(now, source, None);
         self.introduce(now, sink, None);
@@ -269,7 +269,8 @@ impl Engine {
         if stream.key.as_deref() != Some(key) {
             return Err(Refusal::WrongKey(id));
         }
-        // An end that the old channel asked for and that still waits is taken back with what it waits for.
+        // An end that the old channel asked for and that still waits is taken back with what it
+        // waits for.
         let by = stream.ending.as_ref().map(|ending| ending.by.as_ref().map(|(by, _)| *by));
         let is_taken_back = by.is_none_or(|by| by.is_some_and(|by| stream.is_owner(by)));
         if stream.is_ended || stream.is_disposed || !is_taken_back {
@@ -366,8 +367,8 @@ impl Engine {
     }
 
     /// The peer will send nothing more: what still pends is answered with `Cancelled`, then
-    /// [`Effect::Finished`] comes (at once, or after other workers have answered). The caller hands in no
-    /// further command.
+    /// [`Effect::Finished`] comes (at once, or after other workers have answered). The caller hands
+    /// in no further command.
     pub fn finish(&mut self, now: Instant, channel: ChannelId) {
         let Some(state) = self.front.channels.get_mut(channel) else { return };
         if state.finishing != Finishing::No {

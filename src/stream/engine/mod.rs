@@ -1,9 +1,9 @@
 //! One worker's share of the core.
 //!
 //! The parts, by what they do: `attach` (connect, attach, disconnect, and how a reader comes to its
-//! place), `subscribe` (interest, announcing, listing), `transfer` (read, write, eos), `lifecycle` (create,
-//! dispose, adopt, a channel's end), `settle` (what parked commands get, timers), `exchange` (messages of
-//! other engines).
+//! place), `subscribe` (interest, announcing, listing), `transfer` (read, write, eos), `lifecycle`
+//! (create, dispose, adopt, a channel's end), `settle` (what parked commands get, timers),
+//! `exchange` (messages of other engines).
 
 mod attach;
 mod exchange;
@@ -40,8 +40,8 @@ pub struct Engine {
     streams: FxHashMap<StreamId, Box<Stream>>,
     /// Streams with their home elsewhere that have readers here.
     views: FxHashMap<StreamId, Box<View>>,
-    /// Channels here that have subscribed to a type, or are about to. The names come from peers, so the
-    /// table keeps its defence against chosen keys.
+    /// Channels here that have subscribed to a type, or are about to. The names come from peers, so
+    /// the table keeps its defence against chosen keys.
     subscribers: HashMap<Arc<str>, Vec<ChannelId>>,
     /// Other workers with subscribers to a type.
     interest: HashMap<Arc<str>, BTreeSet<WorkerId>>,
@@ -103,8 +103,8 @@ impl Engine {
         self.front.channels.insert(Channel::new(channel, peer));
     }
 
-    /// The broker stops: from now on no stream ends because its creator's channel does, so that no reader
-    /// takes our end for the writer's.
+    /// The broker stops: from now on no stream ends because its creator's channel does, so that no
+    /// reader takes our end for the writer's.
     pub fn drain(&mut self) {
         self.is_draining = true;
     }
@@ -143,7 +143,8 @@ impl Engine {
         }
     }
 
-    /// Serves no parked read of this channel until `resume_reads`: its unsent bytes are over their bound.
+    /// Serves no parked read of this channel until `resume_reads`: its unsent bytes are over their
+    /// bound.
     pub fn pause_reads(&mut self, channel: ChannelId) {
         if let Some(state) = self.front.channels.get_mut(channel) {
             state.reads_paused = true;
@@ -173,8 +174,8 @@ impl Engine {
         }
     }
 
-    /// Says what the driver holds for this engine's channels: bytes that wait to be sent, and those of
-    /// messages under way. They count against `Limits::memory_bytes_max`.
+    /// Says what the driver holds for this engine's channels: bytes that wait to be sent, and those
+    /// of messages under way. They count against `Limits::memory_bytes_max`.
     pub fn set_outside_bytes(&mut self, unsent: u64, receiving: u64) {
         self.front.budget.set_outside(unsent, receiving);
     }
@@ -251,8 +252,8 @@ impl Engine {
         self.front.reply(channel, token.clone(), reply);
     }
 
-    /// The next message for worker `to`. Asked only while `to` has room for one, since the engine gathers
-    /// what it has to say until then. Call after `settle`.
+    /// The next message for worker `to`. Asked only while `to` has room for one, since the engine
+    /// gathers what it has to say until then. Call after `settle`.
     pub fn poll_message(&mut self, to: WorkerId) -> Option<Message> {
         self.next_body(to).map(Message)
     }

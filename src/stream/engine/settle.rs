@@ -9,9 +9,9 @@ use crate::stream::{Chunks, Payload};
 use crate::time::Instant;
 
 impl Engine {
-    /// Serves everything parked that the calls since the last time made possible: reads that have data,
-    /// writes that have space, ends whose turn has come. Called once after a batch of commands, so that
-    /// many small writes leave in one reply.
+    /// Serves everything parked that the calls since the last time made possible: reads that have
+    /// data, writes that have space, ends whose turn has come. Called once after a batch of
+    /// commands, so that many small writes leave in one reply.
     pub fn settle(&mut self, now: Instant) {
         self.front.turn += 1;
         self.front.budget.begin_turn();

@@ -11,8 +11,8 @@ use crate::stream::{AttachOptions, Effect, From, Refusal, Reply, StreamReport};
 use crate::time::Instant;
 
 impl Engine {
-    /// Notes the interest on every worker; then comes the reply, then a `created` for each stream that lives
-    /// already, the channel being connected to it.
+    /// Notes the interest on every worker; then comes the reply, then a `created` for each stream
+    /// that lives already, the channel being connected to it.
     pub(super) fn subscribe(
         &mut self,
         now: Instant,
@@ -72,7 +72,8 @@ impl Engine {
         self.front.resume(channel);
     }
 
-    /// Connects a subscriber to a stream at home here, at the oldest byte kept, unless it is connected.
+    /// Connects a subscriber to a stream at home here, at the oldest byte kept, unless it is
+    /// connected.
     fn attach_subscriber(&mut self, now: Instant, channel: ChannelId, meta: &Arc<Meta>) {
         let is_attached = self
             .front
@@ -156,8 +157,8 @@ impl Engine {
         }
     }
 
-    /// One worker's answer to a subscription: what lives there. The channel reads from now on; it is told
-    /// when all workers have answered.
+    /// One worker's answer to a subscription: what lives there. The channel reads from now on; it
+    /// is told when all workers have answered.
     pub(super) fn take_subscribed(&mut self, now: Instant, channel: ChannelId, grants: Vec<Grant>) {
         let mut live = Vec::new();
         for grant in grants {
@@ -208,8 +209,8 @@ impl Engine {
         }
     }
 
-    /// Tells other workers with subscribers of a new stream. Each counts as a reader at its first byte until
-    /// it says otherwise.
+    /// Tells other workers with subscribers of a new stream. Each counts as a reader at its first
+    /// byte until it says otherwise.
     pub(super) fn announce_there(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let exact = self.interest.get(&*stream.meta.stream_type).into_iter().flatten();

@@ -112,8 +112,8 @@ impl Engine {
             front.mark(stream);
             return front.done(channel, token.clone(), Ok(()));
         }
-        // Only a channel that cannot free the space itself may be kept from speaking; another that goes on
-        // writing is told no.
+        // Only a channel that cannot free the space itself may be kept from speaking; another that
+        // goes on writing is told no.
         let may_pause = is_silent && !stream.may_be_read_by(channel);
         let rest = (len - taken) as u64;
         let (limits, budget) = (&front.limits, &front.budget);

@@ -6,8 +6,8 @@ use crate::wire::ErrorReport;
 use crate::worker::shard::Shard;
 
 impl Shard {
-    /// Begins the end of a channel whose peer has said its last. What came before counts, so it is first
-    /// answered as far as it can be: that takes until a turn gives the channel nothing more.
+    /// Begins the end of a channel whose peer has said its last. What came before counts, so it is
+    /// first answered as far as it can be: that takes until a turn gives the channel nothing more.
     pub(super) fn end(&mut self, now: Now, channel: ChannelId, report: Option<ErrorReport>) {
         self.forget_hello_deadline(channel);
         let Some(session) = self.sessions.get_mut(channel) else { return };
@@ -19,9 +19,9 @@ impl Shard {
         }
     }
 
-    /// The peer will send nothing more, though not all that it sent has been taken in: from now on it is to
-    /// take in what waits for it. A paused channel is not read, so nothing else would tell that the peer
-    /// is gone for good.
+    /// The peer will send nothing more, though not all that it sent has been taken in: from now on
+    /// it is to take in what waits for it. A paused channel is not read, so nothing else would tell
+    /// that the peer is gone for good.
     pub fn expect_end(&mut self, now: Now, channel: ChannelId) {
         let Some(session) = self.sessions.get_mut(channel) else { return };
         if !session.has_end_deadline {
@@ -67,8 +67,8 @@ impl Shard {
         }
     }
 
-    /// Gives up the ends whose peers have taken nothing in for the linger timeout. What a slow peer takes
-    /// in, however little, gives it the time anew.
+    /// Gives up the ends whose peers have taken nothing in for the linger timeout. What a slow peer
+    /// takes in, however little, gives it the time anew.
     pub(super) fn abandon_stuck_ends(&mut self, now: Now) {
         while let Some(&(deadline, channel)) = self.end_deadlines.front() {
             if deadline > now.instant {

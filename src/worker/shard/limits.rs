@@ -15,12 +15,13 @@ pub struct Limits {
     pub unsent_bytes_pause: usize,
     /// Unsent bytes below which it goes on.
     pub unsent_bytes_resume: usize,
-    /// Commands taken from one channel in one turn, so that a fat agent does not starve quiet hosts.
+    /// Commands taken from one channel in one turn, so that a fat agent does not starve quiet
+    /// hosts.
     pub commands_per_turn: usize,
     /// How long a peer may take to say Hello.
     pub hello_timeout: Duration,
-    /// How long the end of a channel waits for its peer: to take in anything of what waits for it, and
-    /// after our own EOS to say its own.
+    /// How long the end of a channel waits for its peer: to take in anything of what waits for it,
+    /// and after our own EOS to say its own.
     pub linger_timeout: Duration,
 }
 

@@ -1,11 +1,11 @@
 //! What channels hold outside of the core, and which of them wait for memory.
 //!
-//! A message of up to `short_bytes` is always taken in, since it may be the command that makes memory
-//! free. A longer one is not, once the memory is spent: the socket is not read until there is some. That
-//! could wait for ever in two cases, so they are kept out. Where the channel reads streams itself, what
-//! would free the memory may be behind the message: the channel is closed with code 4. Where nothing but
-//! such messages holds the memory, none would ever be whole: one of them at a time goes on beyond the
-//! limit, which costs one message.
+//! A message of up to `short_bytes` is always taken in, since it may be the command that makes
+//! memory free. A longer one is not, once the memory is spent: the socket is not read until there
+//! is some. That could wait for ever in two cases, so they are kept out. Where the channel reads
+//! streams itself, what would free the memory may be behind the message: the channel is closed with
+//! code 4. Where nothing but such messages holds the memory, none would ever be whole: one of them
+//! at a time goes on beyond the limit, which costs one message.
 
 use std::collections::VecDeque;
 
@@ -58,7 +58,8 @@ impl Memory {
 }
 
 impl Shard {
-    /// Counts a message under way, and stops reading a channel whose message there is no memory for.
+    /// Counts a message under way, and stops reading a channel whose message there is no memory
+    /// for.
     pub(super) fn look_after_input(&mut self, now: Now, channel: ChannelId) {
         let Some(session) = self.sessions.get_mut(channel) else { return };
         self.memory.count(&mut self.engine, session);
@@ -79,7 +80,8 @@ impl Shard {
         }
     }
 
-    /// Lets one channel go on beyond the limit, if none may and only messages under way are in its way.
+    /// Lets one channel go on beyond the limit, if none may and only messages under way are in its
+    /// way.
     fn favour(&mut self, channel: ChannelId) -> bool {
         let may = self.may_favour();
         if may {

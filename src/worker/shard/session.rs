@@ -48,7 +48,8 @@ pub struct Session {
     /// The turn of the last command, and how many came in it.
     turn: u64,
     commands_in_turn: usize,
-    /// While the peer's end waits for the answers that there still are: `queued_bytes` when last looked at.
+    /// While the peer's end waits for the answers that there still are: `queued_bytes` when last
+    /// looked at.
     answered_bytes: Option<u64>,
 }
 
@@ -212,8 +213,8 @@ impl Session {
         }
     }
 
-    /// Does what the core asks for this channel, as far as it is a message. What the other effects mean is
-    /// the shard's business.
+    /// Does what the core asks for this channel, as far as it is a message. What the other effects
+    /// mean is the shard's business.
     pub fn write_effect(&mut self, effect: Effect, now: Now) {
         let unsent = self.output.len();
         let zero_copy = self.channel.zero_copy();
@@ -239,8 +240,8 @@ impl Session {
         self.answered_bytes = Some(self.queued_bytes);
     }
 
-    /// Whether another turn may answer more; asked once a turn. It may where this one did, or where the
-    /// peer must take in what it has got before.
+    /// Whether another turn may answer more; asked once a turn. It may where this one did, or where
+    /// the peer must take in what it has got before.
     pub fn may_get_more(&mut self) -> bool {
         let Some(answered_bytes) = self.answered_bytes else { return false };
         self.answered_bytes = Some(self.queued_bytes);

@@ -54,8 +54,8 @@ fn only_senders_that_found_it_full_are_woken() {
     assert!(waiting.may_rest(), "woken once");
 }
 
-/// A thread of the test's network: puts `count` numbers into `outbox`, takes all that come in, and sleeps
-/// only by its bell, as workers do.
+/// A thread of the test's network: puts `count` numbers into `outbox`, takes all that come in, and
+/// sleeps only by its bell, as workers do.
 fn relay(
     bell: &Doorbell,
     mut outbox: Outbox<u32>,

@@ -6,8 +6,8 @@ use crate::differs::read_exactly;
 use crate::support::peer::quoted;
 use crate::support::{PATIENCE, Pattern, TestServer, wait_until};
 
-/// A broker in which a reader has nothing but the stream's own buffer: one on another worker may still
-/// have bytes that the stream has let go, and then loses less.
+/// A broker in which a reader has nothing but the stream's own buffer: one on another worker may
+/// still have bytes that the stream has let go, and then loses less.
 fn one_worker() -> TestServer {
     TestServer::start_with(&["--workers", "1"])
 }
