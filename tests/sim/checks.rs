@@ -114,7 +114,9 @@ impl World {
                 // A peer that does not listen may have asked for more than it has been told.
                 let is_uncertain = !open.contains_key(&reader.channel);
                 reader.stream == stream.id
-                    && account.is_none_or(|account| is_uncertain || account.stall.is_none())
+                    && account.is_none_or(|account| {
+                        is_uncertain || account.is_uncertain || account.stall.is_none()
+                    })
             });
             if have_stalls_passed && !is_held && !waits_for_ever {
                 let readers: Vec<_> = readers.iter().filter(|r| r.stream == stream.id).collect();
@@ -128,6 +130,9 @@ impl World {
         let Some(reader) = self.model.channel(key).readers.get(&report.stream.0) else {
             return Err(format!("channel {key} never connected: {report:?}"));
         };
+        if reader.is_uncertain {
+            return Ok(());
+        }
         let is_placed =
             reader.places.as_ref().is_none_or(|places| places.contains(&report.position.0));
         if reader.got != report.delivered || reader.lost != report.lost || !is_placed {

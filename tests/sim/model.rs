@@ -358,10 +358,11 @@ impl Model {
                     return Err(format!("attach from {from:?} gives {position}, {lost} lost"));
                 }
                 let stall = stall.unwrap_or(state.spec.stall);
-                // One that cannot read is told the end, which is no place to read from.
+                // One that cannot read is told the end, which is no place to read from; and whether it can
+                // is not known where creators change.
                 let reader = match state.spec.direction {
-                    Direction::In if !is_owner => Reader::anywhere(stall),
-                    Direction::Out if is_owner => Reader::anywhere(stall),
+                    Direction::In if !is_owner => Reader::uncertain(),
+                    Direction::Out if is_owner => Reader::uncertain(),
                     _ => Reader::at(position, stall),
                 };
                 let channel = self.channels.get_mut(&key).expect("an open channel");
