@@ -98,3 +98,22 @@ fn a_stream_that_goes_before_its_announcement_is_never_told_of() {
         assert!(matches!(told[..], [Told::Reply(_, Reply::Done(Ok(())))]), "{told:?}");
     }
 }
+
+#[test]
+fn a_creator_that_goes_before_its_adopt_is_answered_ends_the_stream() {
+    both(|mut pair| {
+        let mut properties = small(StallTimeout::Never);
+        properties.key = Some("secret".into());
+        properties.keep_for = STALL;
+        let stream = pair.create(properties);
+        pair.cluster.close(pair.agent);
+        pair.cluster.rest();
+        pair.cluster.send(pair.host, "adopt", Command::Adopt { stream, key: "secret" });
+        pair.cluster.turn(pair.host.worker.index(), 0);
+        pair.cluster.turn(0, usize::MAX);
+        pair.cluster.close(pair.host);
+        pair.cluster.rest();
+        pair.wait(STALL);
+        assert!(pair.cluster.engines[0].report().streams.is_empty());
+    });
+}

@@ -115,7 +115,8 @@ impl Records {
             }
             let len = bytes.len().min(record.len as usize);
             if bytes[..len] != record.bytes()[..len] {
-                return Err(format!("{record:?} has other bytes, at {at}"));
+                let found = &bytes[..len];
+                return Err(format!("{record:?} has other bytes, at {at}: {found:?}"));
             }
             if len < record.len as usize && is_cut_short && *fate == Fate::Whole {
                 return Err(format!("{record:?} is torn, at {at}"));

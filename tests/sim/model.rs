@@ -352,14 +352,21 @@ impl Model {
                 let lost = place["Lost"].as_u64().ok_or("no Lost")?;
                 self.tie(key, stream);
                 let state = &self.streams[&stream];
-                let is_silent =
-                    state.spec.direction == Direction::In || state.owners.contains(&key);
+                let is_owner = state.owners.contains(&key);
+                let is_silent = state.spec.direction == Direction::In || is_owner;
                 if from.map_or(lost != 0, |from| from + lost != position) && !is_silent {
                     return Err(format!("attach from {from:?} gives {position}, {lost} lost"));
                 }
                 let stall = stall.unwrap_or(state.spec.stall);
+                // One that cannot read is told the end, which is no place to read from; and whether it can
+                // is not known where creators change.
+                let reader = match state.spec.direction {
+                    Direction::In if !is_owner => Reader::uncertain(),
+                    Direction::Out if is_owner => Reader::uncertain(),
+                    _ => Reader::at(position, stall),
+                };
                 let channel = self.channels.get_mut(&key).expect("an open channel");
-                channel.readers.insert(stream, Reader::at(position, stall));
+                channel.readers.insert(stream, reader);
                 Ok(())
             }
             _ => Ok(()),
@@ -397,7 +404,7 @@ impl Model {
         }
         let is_new = channel.ties.get(&id) != Some(&Tie::Attached);
         self.tie(key, id);
-        if is_new && spec.asked_at > answered {
+        if is_new && spec.asked_at > answered && spec.direction != Direction::In {
             let reader = Reader::at(0, spec.stall);
             self.channels.get_mut(&key).expect("an open channel").readers.insert(id, reader);
         }

@@ -13,13 +13,28 @@ pub struct Reader {
     pub got: u64,
     pub lost: u64,
     pub has_end: bool,
+    /// Whether its account began with what the model knows of it.
+    pub is_uncertain: bool,
     /// The bytes of a stream of records, a gap standing for what was lost.
     pub run: Vec<Option<u8>>,
 }
 
 impl Reader {
+    /// A reader that may have been one before, or may not be one.
+    pub fn uncertain() -> Reader {
+        Reader { is_uncertain: true, ..Reader::anywhere(Some(0)) }
+    }
+
     pub fn anywhere(stall: Option<u64>) -> Reader {
-        Reader { places: None, stall, got: 0, lost: 0, has_end: false, run: Vec::new() }
+        Reader {
+            places: None,
+            stall,
+            got: 0,
+            lost: 0,
+            has_end: false,
+            is_uncertain: false,
+            run: Vec::new(),
+        }
     }
 
     pub fn at(position: u64, stall: Option<u64>) -> Reader {

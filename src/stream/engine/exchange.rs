@@ -74,6 +74,7 @@ impl Engine {
             Body::Adopted { channel, result } => {
                 if let Ok((_, grant)) = &result {
                     self.take_grant(grant);
+                    self.give_back(channel, grant);
                     self.own(channel, grant.meta.id);
                     self.attach_there(now, channel, grant, AttachOptions::default(), false);
                 }
@@ -99,10 +100,20 @@ impl Engine {
         }
     }
 
+    /// Tells a stream's home that the channel for which it gave leave has gone meanwhile, and did not know
+    /// of the stream when it said so: it may be what the stream waits for as its creator, or as a writer.
+    pub(super) fn give_back(&mut self, channel: ChannelId, grant: &Grant) {
+        if self.front.channels.get(channel).is_none() {
+            let stream = grant.meta.id;
+            self.front.send(grant.meta.home, Body::ChannelClosed { stream, channel });
+        }
+    }
+
     /// The home's answer to an attachment.
     fn take_attached(&mut self, now: Instant, channel: ChannelId, result: Result<Grant, Refusal>) {
         if let Ok(grant) = &result {
             self.take_grant(grant);
+            self.give_back(channel, grant);
         }
         let Some(Waiting { token, what }) = self.front.take_waiting(channel) else { return };
         let (options, moves) = match &what {

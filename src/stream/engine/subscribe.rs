@@ -163,6 +163,7 @@ impl Engine {
         let mut live = Vec::new();
         for grant in grants {
             self.take_grant(&grant);
+            self.give_back(channel, &grant);
             let Some(state) = self.front.channels.get(channel) else { continue };
             let attachment = state.attachments.get(&grant.meta.id);
             let is_attached = attachment.is_some_and(|attachment| !attachment.is_finished);
