@@ -49,7 +49,10 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 const CODE_LINES_MAX: usize = 500;
 
 /// Columns that a line may have; rustfmt keeps code at 100 and leaves comments alone.
-const COLUMNS_MAX: usize = 120;
+const COLUMNS_MAX: usize = 100;
+
+/// Columns of a line that quotes something, which may not be broken.
+const QUOTING_COLUMNS_MAX: usize = 120;
 
 /// Files that may break a rule, which, and why.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[(
@@ -249,7 +252,8 @@ fn lines_are_short() {
     for file in rust_files(&["src", "tests", "benches"]) {
         for (index, line) in file.text.lines().enumerate() {
             let columns = line.chars().count();
-            if columns > COLUMNS_MAX {
+            let most = if line.contains('"') { QUOTING_COLUMNS_MAX } else { COLUMNS_MAX };
+            if columns > most {
                 faults.push(format!("{}:{}: {columns} columns", file.path, index + 1));
             }
         }

@@ -1,6 +1,7 @@
-//! The broker in one thread: shards, the real mailboxes and bells between them, and a driver that keeps to the
-//! shard's contract as the event loop does. It looks at a channel only when the shard, the network or the
-//! clock gives it a reason to, so a wake-up that the shard forgets shows as something that never happens.
+//! The broker in one thread: shards, the real mailboxes and bells between them, and a driver that
+//! keeps to the shard's contract as the event loop does. It looks at a channel only when the shard,
+//! the network or the clock gives it a reason to, so a wake-up that the shard forgets shows as
+//! something that never happens.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::IoSlice;

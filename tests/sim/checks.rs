@@ -99,7 +99,8 @@ impl World {
             let is_full = stream.end.since(stream.start) == stream.buffer_bytes;
             let spec = self.model.streams.get(&stream.id.0).map(|stream| &stream.spec);
             let is_held = spec.is_none_or(|spec| spec.hold);
-            // One that has caught up with what its worker had counts again, also behind the oldest byte.
+            // One that has caught up with what its worker had counts again, also behind the oldest
+            // byte.
             let is_in_the_way = readers.iter().any(|reader| {
                 reader.stream == stream.id && !reader.lagging && reader.position <= stream.start
             });
@@ -142,8 +143,8 @@ impl World {
         Ok(())
     }
 
-    /// A channel's commands pend only with a reason: reads for bytes, writes and ends for space, and others
-    /// only behind writes, since a channel with too much parked is not heard.
+    /// A channel's commands pend only with a reason: reads for bytes, writes and ends for space,
+    /// and others only behind writes, since a channel with too much parked is not heard.
     fn check_waiting(
         &self,
         key: Key,

@@ -1,7 +1,8 @@
 //! What the bytes of a stream must be.
 //!
-//! A stream with one writer carries a pattern: its bytes are known by stream and offset. A stream with many
-//! carries records that describe themselves, so that a torn, doubled or misplaced one shows.
+//! A stream with one writer carries a pattern: its bytes are known by stream and offset. A stream
+//! with many carries records that describe themselves, so that a torn, doubled or misplaced one
+//! shows.
 
 use std::collections::BTreeMap;
 
@@ -71,8 +72,8 @@ impl Records {
         self.handed.insert((record.writer, record.number), (record, fate));
     }
 
-    /// Holds a run of bytes against the records; a `None` is a gap of one byte or more. `is_all`: the run is
-    /// the whole stream, from its first byte to its end.
+    /// Holds a run of bytes against the records; a `None` is a gap of one byte or more. `is_all`:
+    /// the run is the whole stream, from its first byte to its end.
     pub fn check(&self, run: &[Option<u8>], is_all: bool) -> Result<(), String> {
         let mut last: BTreeMap<u8, u32> = BTreeMap::new();
         let mut seen = 0;

@@ -1,8 +1,8 @@
-//! The whole broker in one thread, by seed: shards, mailboxes and their driver, a network that is slow and
-//! breaks, peers that do as they like, and a model of what they were promised.
+//! The whole broker in one thread, by seed: shards, mailboxes and their driver, a network that is
+//! slow and breaks, peers that do as they like, and a model of what they were promised.
 //!
-//! `WEIR_SEED=n` runs one seed, `WEIR_SEEDS=n` that many (from `WEIR_FROM`), and `WEIR_TRACE=1` prints what
-//! peers say and hear. `tools/sweep` runs many seeds in an optimised build.
+//! `WEIR_SEED=n` runs one seed, `WEIR_SEEDS=n` that many (from `WEIR_FROM`), and `WEIR_TRACE=1`
+//! prints what peers say and hear. `tools/sweep` runs many seeds in an optimised build.
 
 mod broker;
 mod canary;
@@ -64,7 +64,7 @@ fn run(seed: u64) -> Result<(), Complaint> {
         world.check_now()?;
         world.check_at_rest(true)?;
     }
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         world.drain();
         for _ in 0..world.rng.random_range(0..200) {
             world.step()?;

@@ -1,7 +1,7 @@
 //! What the peers were promised, held against what they were told.
 //!
-//! The model knows what each channel asked and what its peer read from the wire, nothing of the broker's
-//! inside. Every fault is a complaint in words.
+//! The model knows what each channel asked and what its peer read from the wire, nothing of the
+//! broker's inside. Every fault is a complaint in words.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -321,7 +321,8 @@ impl Model {
                         let (acked, handed) = (state.acked, state.handed);
                         return Err(format!("adopt tells {position}, not {acked} to {handed}"));
                     }
-                    // One that writes already was answered by the reply to `create`, and has gone on.
+                    // One that writes already was answered by the reply to `create`, and has gone
+                    // on.
                     if state.writer.is_none_or(|(writer, _)| writer != key) {
                         state.writer = Some((key, position));
                     }
@@ -358,8 +359,8 @@ impl Model {
                     return Err(format!("attach from {from:?} gives {position}, {lost} lost"));
                 }
                 let stall = stall.unwrap_or(state.spec.stall);
-                // One that cannot read is told the end, which is no place to read from; and whether it can
-                // is not known where creators change.
+                // One that cannot read is told the end, which is no place to read from; and whether
+                // it can is not known where creators change.
                 let reader = match state.spec.direction {
                     Direction::In if !is_owner => Reader::uncertain(),
                     Direction::Out if is_owner => Reader::uncertain(),

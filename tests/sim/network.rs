@@ -119,7 +119,8 @@ impl Conn {
         self.up.is_shut = true;
     }
 
-    /// The connection breaks. What has arrived at the broker may still be read, unless `loses_arrived`.
+    /// The connection breaks. What has arrived at the broker may still be read, unless
+    /// `loses_arrived`.
     pub fn cut(&mut self, loses_arrived: bool) {
         self.is_cut = true;
         self.up.on_the_way.clear();
@@ -148,8 +149,8 @@ impl Conn {
         self.down.is_shut = true;
     }
 
-    /// The broker closes its socket. Unread input makes that a reset, which destroys what the peer has not
-    /// read; a broker that reads up to the peer's end avoids it.
+    /// The broker closes its socket. Unread input makes that a reset, which destroys what the peer
+    /// has not read; a broker that reads up to the peer's end avoids it.
     pub fn broker_close(&mut self) {
         self.is_closed = true;
         if !self.up.arrived.is_empty() || !self.up.on_the_way.is_empty() || !self.down.is_shut {

@@ -2,8 +2,8 @@
 
 use crate::model::{Complaint, Stream, is_pattern};
 
-/// A reader's account. Where it started is told by `attach` and not by `connect`; in a patterned stream the
-/// bytes themselves tell.
+/// A reader's account. Where it started is told by `attach` and not by `connect`; in a patterned
+/// stream the bytes themselves tell.
 #[derive(Debug)]
 pub struct Reader {
     /// Where it may stand; `None` is anywhere.

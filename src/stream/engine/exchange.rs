@@ -100,8 +100,9 @@ impl Engine {
         }
     }
 
-    /// Tells a stream's home that the channel for which it gave leave has gone meanwhile, and did not know
-    /// of the stream when it said so: it may be what the stream waits for as its creator, or as a writer.
+    /// Tells a stream's home that the channel for which it gave leave has gone meanwhile, and did
+    /// not know of the stream when it said so: it may be what the stream waits for as its creator,
+    /// or as a writer.
     pub(super) fn give_back(&mut self, channel: ChannelId, grant: &Grant) {
         if self.front.channels.get(channel).is_none() {
             let stream = grant.meta.id;
