@@ -27,9 +27,9 @@ use rand::Rng;
 use model::Complaint;
 use world::World;
 
-const SEEDS: u64 = 240;
+const SEEDS: u64 = 200;
 /// Steps of the busy time, in a plain build and in an optimised one.
-const STEPS: usize = if cfg!(debug_assertions) { 2000 } else { 4000 };
+const STEPS: usize = if cfg!(debug_assertions) { 1500 } else { 4000 };
 /// Seeds that may fail before a sweep ends.
 const FAILURES_MAX: usize = 5;
 
@@ -64,7 +64,7 @@ fn run(seed: u64) -> Result<(), Complaint> {
         world.check_now()?;
         world.check_at_rest(true)?;
     }
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         world.drain();
         for _ in 0..world.rng.random_range(0..200) {
             world.step()?;
