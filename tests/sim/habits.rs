@@ -163,9 +163,9 @@ impl Peer {
                 return self.ask(model, Asked::Attach { stream, from, stall }, rng);
             }
             28 if rng.random_bool(0.3) => return self.ask(model, Asked::Dispose(stream), rng),
-            // A patterned stream is its agent's alone.
+            // A patterned stream is its agent's alone, and others know no key for it.
             29 if (state.spec.agent == self.index || rng.random_bool(0.1))
-                && (!state.spec.is_patterned || state.spec.key.is_none()) =>
+                && !(state.spec.is_patterned && state.spec.key.is_some()) =>
             {
                 return self.ask(model, Asked::Adopt(stream), rng);
             }

@@ -27,9 +27,9 @@ use rand::Rng;
 use model::Complaint;
 use world::World;
 
-const SEEDS: u64 = 240;
+const SEEDS: u64 = 200;
 /// Steps of the busy time, in a plain build and in an optimised one.
-const STEPS: usize = if cfg!(debug_assertions) { 2000 } else { 4000 };
+const STEPS: usize = if cfg!(debug_assertions) { 1500 } else { 4000 };
 /// Seeds that may fail before a sweep ends.
 const FAILURES_MAX: usize = 5;
 

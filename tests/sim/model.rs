@@ -362,7 +362,7 @@ impl Model {
                 // One that cannot read is told the end, which is no place to read from; and whether
                 // it can is not known where creators change.
                 let reader = match state.spec.direction {
-                    Direction::In if !is_owner => Reader::uncertain(),
+                    Direction::In if !is_owner || state.spec.key.is_some() => Reader::uncertain(),
                     Direction::Out if is_owner => Reader::uncertain(),
                     _ => Reader::at(position, stall),
                 };
