@@ -154,11 +154,8 @@ impl Worker {
             self.linger_timeout = limits.linger_timeout;
             self.shard.set_limits(limits);
         }
+        self.drain_if_asked();
         self.take_mail();
-        if !self.is_draining && self.links.phase.phase() >= Phase::Draining {
-            self.is_draining = true;
-            self.shard.drain(self.now);
-        }
         for _ in 0..self.queue.len() {
             let Some(key) = self.queue.pop_front() else { break };
             self.attend(key);
@@ -205,16 +202,27 @@ impl Worker {
         false
     }
 
+    /// Begins the drain once the server has asked for it.
+    fn drain_if_asked(&mut self) {
+        if !self.is_draining && self.links.phase.phase() >= Phase::Draining {
+            self.is_draining = true;
+            self.shard.drain(self.now);
+        }
+    }
+
     /// Takes mail, in order. Never left out, whatever else waits: that is what rules out deadlock.
     fn take_mail(&mut self) {
         for _ in 0..MAIL_PER_TURN {
-            match self.links.inbox.try_receive() {
-                None => break,
-                Some(Mail::Core { from, message }) => {
+            let Some(mail) = self.links.inbox.try_receive() else { break };
+            // Mail of a worker that drains already must not find this one serving: the readers that
+            // left there would let writes in here whose bytes nobody will read.
+            self.drain_if_asked();
+            match mail {
+                Mail::Core { from, message } => {
                     self.shard.handle_message(self.now, from, message);
                 }
-                Some(Mail::Connection { socket, peer }) => self.open(socket, peer),
-                Some(Mail::Report(sink)) => sink.put(self.report()),
+                Mail::Connection { socket, peer } => self.open(socket, peer),
+                Mail::Report(sink) => sink.put(self.report()),
             }
         }
         self.links.inbox.release();
