@@ -148,3 +148,20 @@ fn a_write_that_crosses_the_end_is_answered_before_its_channel_ends() {
         assert!(state.is_finished && state.pending.is_empty(), "{:?}", state.pending);
     }
 }
+
+#[test]
+fn a_reader_that_adopts_a_bus_reads_it_to_its_end() {
+    both(|mut pair| {
+        let mut properties = small(StallTimeout::Never);
+        properties.direction = Direction::Bus;
+        properties.key = Some("secret".into());
+        let stream = pair.create(properties);
+        pair.connect(stream);
+        pair.write(stream, "hello");
+        pair.run(pair.host, Command::Adopt { stream, key: "secret" });
+        pair.run(pair.agent, Command::Dispose(stream));
+        assert!(pair.cluster.told(pair.host).is_empty(), "there is something to read");
+        assert_eq!(pair.read(stream), ("hello".into(), 0, true));
+        assert!(pair.cluster.engines[0].report().streams.is_empty());
+    });
+}
