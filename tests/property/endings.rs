@@ -117,3 +117,52 @@ fn a_creator_that_goes_before_its_adopt_is_answered_ends_the_stream() {
         assert!(pair.cluster.engines[0].report().streams.is_empty());
     });
 }
+
+#[test]
+fn a_write_that_crosses_the_end_is_answered_before_its_channel_ends() {
+    for disconnects in [false, true] {
+        let mut cluster = Cluster::new(7, 2, 64, &Limits::default());
+        let (creator, host) = (cluster.open(0), cluster.open(1));
+        let mut properties = small(StallTimeout::Never);
+        properties.direction = Direction::Bus;
+        cluster.send(creator, "create", Command::Create(Box::new(properties)));
+        let [Told::Reply(_, Reply::Stream(Ok(stream)))] = cluster.told(creator)[..] else {
+            panic!("no stream")
+        };
+        cluster.send(host, "connect", Command::Connect(stream));
+        cluster.rest();
+        cluster.send(host, "read", Command::Read { stream, size: 9 });
+        cluster.turn(1, 0);
+        cluster.send(creator, "dispose", Command::Dispose(stream));
+        cluster.turn(0, usize::MAX);
+        let data = Payload::Borrowed(b"late");
+        cluster.send(host, "write", Command::Write { stream, data });
+        cluster.turn(1, usize::MAX);
+        let told = cluster.told(host);
+        assert!(matches!(told.last(), Some(Told::Disposed(_))), "{told:?}");
+        if disconnects {
+            cluster.send(host, "disconnect", Command::Disconnect(stream));
+        }
+        cluster.finish(host);
+        cluster.rest();
+        let state = &cluster.channels[&host];
+        assert!(state.is_finished && state.pending.is_empty(), "{:?}", state.pending);
+    }
+}
+
+#[test]
+fn a_reader_that_adopts_a_bus_reads_it_to_its_end() {
+    both(|mut pair| {
+        let mut properties = small(StallTimeout::Never);
+        properties.direction = Direction::Bus;
+        properties.key = Some("secret".into());
+        let stream = pair.create(properties);
+        pair.connect(stream);
+        pair.write(stream, "hello");
+        pair.run(pair.host, Command::Adopt { stream, key: "secret" });
+        pair.run(pair.agent, Command::Dispose(stream));
+        assert!(pair.cluster.told(pair.host).is_empty(), "there is something to read");
+        assert_eq!(pair.read(stream), ("hello".into(), 0, true));
+        assert!(pair.cluster.engines[0].report().streams.is_empty());
+    });
+}

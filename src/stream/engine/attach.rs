@@ -145,7 +145,12 @@ impl Engine {
         };
         if attachment.is_finished {
             state.finished.retain(|finished| *finished != id);
-            return front.done(channel, token.clone(), Ok(()));
+            if attachment.remote_pending == 0 {
+                return front.done(channel, token.clone(), Ok(()));
+            }
+            // Writes crossed the end; their answers come first.
+            front.wait(channel, token, WaitingFor::Disconnect);
+            return front.send(attachment.meta.home, Body::Cancel { stream: id, channel });
         }
         state.readers -= usize::from(attachment.reader.is_some());
         let stream_type = attachment.meta.stream_type.clone();

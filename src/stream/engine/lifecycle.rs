@@ -386,7 +386,7 @@ impl Engine {
         let mut places: Vec<_> = state
             .attachments
             .iter()
-            .filter(|(_, attachment)| !attachment.is_finished)
+            .filter(|(_, attachment)| !attachment.is_finished || attachment.remote_pending > 0)
             .map(|(id, attachment)| (*id, attachment.reader, attachment.remote_pending > 0))
             .collect();
         places.sort_unstable_by_key(|(id, ..)| *id);
