@@ -144,6 +144,8 @@ fn a_write_that_crosses_the_end_is_answered_before_its_channel_ends() {
             cluster.send(host, "disconnect", Command::Disconnect(stream));
         }
         cluster.finish(host);
+        let state = &cluster.channels[&host];
+        assert!(!state.is_finished, "nobody would hear the answers that are under way");
         cluster.rest();
         let state = &cluster.channels[&host];
         assert!(state.is_finished && state.pending.is_empty(), "{:?}", state.pending);

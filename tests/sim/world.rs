@@ -10,7 +10,7 @@ use weir::worker::Limits;
 
 use crate::broker::{Broker, Conns};
 use crate::habits::Scale;
-use crate::model::{Complaint, Model};
+use crate::model::{Asked, Complaint, Model};
 use crate::network::Conn;
 use crate::peer::{Heard, Leaving, Link, Peer, Role};
 
@@ -200,6 +200,17 @@ impl World {
             }
             Heard::Broken => Err(format!("channel {key} was reset")),
         }
+    }
+
+    /// Whether the peer has something parked on a stream that nobody has read yet and that keeps all.
+    pub fn waits_for_first_reader(&self, index: usize) -> bool {
+        let Some(link) = &self.peers[index].link else { return false };
+        self.model.channel(link.key).pending.values().any(|asked| match asked {
+            Asked::Write { stream, .. } | Asked::WriteRecord { stream, .. } => {
+                self.model.streams[stream].spec.hold
+            }
+            _ => false,
+        })
     }
 
     /// The broker has ended the connection: everything is answered, and it said so.
