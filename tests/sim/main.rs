@@ -83,7 +83,8 @@ fn run(seed: u64) -> Result<(), Complaint> {
         }
     }
     world.pass(Duration::from_secs(60))?;
-    // What parks on a stream that waits for its first reader may wait for ever, and what was sent behind it.
+    // What parks on a stream that waits for its first reader may wait for ever, and what was sent
+    // behind it.
     for index in 0..world.peers.len() {
         if world.waits_for_first_reader(index) {
             world.cut(index);

@@ -202,7 +202,8 @@ impl World {
         }
     }
 
-    /// Whether the peer has something parked on a stream that nobody has read yet and that keeps all.
+    /// Whether the peer has something parked on a stream that nobody has read yet and that keeps
+    /// all.
     pub fn waits_for_first_reader(&self, index: usize) -> bool {
         let Some(link) = &self.peers[index].link else { return false };
         self.model.channel(link.key).pending.values().any(|asked| match asked {

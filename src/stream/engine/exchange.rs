@@ -69,7 +69,8 @@ impl Engine {
                 self.front.resume(channel);
             }
             Body::WriterDisposed { channel, stream } => {
-                // One that reads after all, which its home need not know, is told with its last byte.
+                // One that reads after all, which its home need not know, is told with its last
+                // byte.
                 let state = self.front.channels.get(channel);
                 let attachment = state.and_then(|state| state.attachments.get(&stream));
                 if attachment.is_some_and(|attachment| attachment.reader.is_none()) {
