@@ -27,7 +27,7 @@ use rand::Rng;
 use model::Complaint;
 use world::World;
 
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 300;
 /// Steps of the busy time, in a plain build and in an optimised one.
 const STEPS: usize = if cfg!(debug_assertions) { 1500 } else { 4000 };
 /// Seeds that may fail before a sweep ends.
