@@ -108,6 +108,11 @@ pub(super) enum Body {
         channel: ChannelId,
         stream: StreamId,
     },
+    /// Another channel has become the stream's creator in this one's place.
+    TakenOver {
+        channel: ChannelId,
+        stream: StreamId,
+    },
     Adopted {
         channel: ChannelId,
         result: Result<(Offset, Grant), Refusal>,

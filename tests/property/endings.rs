@@ -168,3 +168,50 @@ fn a_reader_that_adopts_a_bus_reads_it_to_its_end() {
         assert!(pair.cluster.engines[0].report().streams.is_empty());
     });
 }
+
+#[test]
+fn a_creator_that_reads_reads_no_more_once_another_has_taken_its_place() {
+    both(|mut pair| {
+        let mut properties = small(StallTimeout::Never);
+        properties.direction = Direction::In;
+        properties.key = Some("secret".into());
+        let stream = pair.create(properties);
+        // The host becomes the creator, and the agent again after it.
+        pair.run(pair.host, Command::Adopt { stream, key: "secret" });
+        pair.cluster.told(pair.agent);
+        assert!(pair.run(pair.host, Command::Read { stream, size: 9 }).is_empty());
+        pair.run(pair.agent, Command::Adopt { stream, key: "secret" });
+        pair.cluster.rest();
+        let told = pair.cluster.told(pair.host);
+        let [Told::Reply(_, Reply::Read { error: Some(Refusal::Cancelled), eos: true, .. })] =
+            &told[..]
+        else {
+            panic!("{told:?}")
+        };
+        let told = pair.run(pair.host, Command::Read { stream, size: 9 });
+        let [Told::Reply(_, Reply::Read { error: Some(Refusal::WrongDirection(_)), .. })] =
+            &told[..]
+        else {
+            panic!("{told:?}")
+        };
+        // It writes now, and nothing is held for it.
+        let data = Payload::Borrowed(b"0123456789");
+        for _ in 0..3 {
+            let told = pair.run(
+                pair.host,
+                Command::Write { stream, data: Payload::Borrowed(data.as_slice()) },
+            );
+            assert!(matches!(told[..], [Told::Reply(_, Reply::Done(Ok(())))]), "{told:?}");
+            let told = pair.run(pair.agent, Command::Read { stream, size: 99 });
+            let [Told::Reply(_, Reply::Read { data, lost: 0, .. })] = &told[..] else {
+                panic!("{told:?}")
+            };
+            assert_eq!(data.len(), 10);
+        }
+        pair.run(pair.host, Command::Attach(stream, AttachOptions::default()));
+        pair.run(pair.agent, Command::Dispose(stream));
+        pair.run(pair.agent, Command::Read { stream, size: 9 });
+        assert!(matches!(pair.cluster.told(pair.host)[..], [Told::Disposed(_)]));
+        assert!(pair.cluster.engines[0].report().streams.is_empty());
+    });
+}

@@ -9,7 +9,7 @@ use crate::stream::front::Front;
 use crate::stream::home::{RemoteView, Stream};
 use crate::stream::message::{Body, Grant};
 use crate::stream::meta::Meta;
-use crate::stream::readers::{Reader, ReaderKey};
+use crate::stream::readers::{Reader, ReaderKey, Readers};
 use crate::stream::view::View;
 use crate::stream::{AttachOptions, Chunks, Effect, From, Refusal, Reply};
 use crate::time::Instant;
@@ -106,6 +106,8 @@ impl Engine {
         }
         if !can_read {
             stream.add_writer(channel);
+            front.stop_reading(&mut stream.readers, channel, id);
+            front.mark(stream);
             return Ok((stream.log.end(), 0));
         }
         stream.writers.retain(|writer| *writer != channel);
@@ -131,9 +133,13 @@ impl Engine {
         let can_read = stream.meta.may_read(stream.is_owner(channel));
         let attachment = attachment_of(&mut state.attachments, &stream.meta, can_read);
         attachment.is_finished = false;
-        if attachment.reader.is_none() {
-            stream.add_writer(channel);
+        if !can_read {
+            front.stop_reading(&mut stream.readers, channel, id);
+            front.mark(stream);
+        } else if attachment.reader.is_some() {
+            return;
         }
+        stream.add_writer(channel);
     }
 
     /// `Streams.disconnect`: `disposed`, then what was parked is answered, then the reply.
@@ -260,6 +266,10 @@ impl Engine {
             state.finished.retain(|finished| *finished != id);
         }
         let Some(view) = views.get_mut(&id) else { return };
+        if !can_read {
+            front.stop_reading(&mut view.readers, channel, id);
+            return front.mark_view(view);
+        }
         if grant.attach.is_none() {
             return;
         }
@@ -277,7 +287,37 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Another channel has become the creator of a stream: this one, of this worker, was it.
+    pub(super) fn lose_ownership(&mut self, channel: ChannelId, id: StreamId) {
+        let Engine { front, streams, views, .. } = self;
+        let Some(state) = front.channels.get_mut(channel) else { return };
+        state.owned.retain(|owned| *owned != id);
+        let Some(attachment) = state.attachments.get_mut(&id) else { return };
+        attachment.can_read = attachment.meta.may_read(false);
+        if attachment.can_read {
+            return;
+        }
+        if let Some(stream) = streams.get_mut(&id) {
+            front.stop_reading(&mut stream.readers, channel, id);
+        } else if let Some(view) = views.get_mut(&id) {
+            front.stop_reading(&mut view.readers, channel, id);
+            front.mark_view(view);
+        }
+    }
+}
+
 impl Front {
+    /// Takes a reader away from a channel that may not read the stream any more; its reads are answered.
+    fn stop_reading(&mut self, readers: &mut Readers, channel: ChannelId, id: StreamId) {
+        let Some(state) = self.channels.get_mut(channel) else { return };
+        let attachment = state.attachments.get_mut(&id);
+        let Some(key) = attachment.and_then(|attachment| attachment.reader.take()) else { return };
+        state.readers -= 1;
+        let reader = readers.detach(key);
+        self.cancel_reads(reader);
+    }
+
     /// Answers a departing reader's reads.
     pub(super) fn cancel_reads(&mut self, reader: Reader) {
         let channel = reader.channel;

@@ -77,6 +77,7 @@ impl Engine {
                     self.front.finish_attachment(channel, stream);
                 }
             }
+            Body::TakenOver { channel, stream } => self.lose_ownership(channel, stream),
             Body::Adopted { channel, result } => {
                 if let Ok((_, grant)) = &result {
                     self.take_grant(grant);

@@ -276,14 +276,23 @@ impl Engine {
         if stream.is_ended || stream.is_disposed || !is_taken_back {
             return Err(Refusal::EndOfFile);
         }
-        if let Some(old) = stream.owner.take().filter(|old| old.channel != channel) {
-            front.cancel_writes(stream, old.channel);
-        }
-        stream.owner = Some(Owner { channel, peer });
+        let old = stream.owner.replace(Owner { channel, peer }).map(|old| old.channel);
         stream.keep_until = None;
         stream.is_timer_stale = true;
         front.mark(stream);
-        Ok(stream.log.end())
+        let position = stream.log.end();
+        if let Some(old) = old.filter(|old| *old != channel) {
+            front.cancel_writes(stream, old);
+            if !stream.meta.may_read(false) && !stream.writers.contains(&old) {
+                stream.writers.push(old);
+            }
+            if old.worker == front.me {
+                self.lose_ownership(old, id);
+            } else {
+                front.send(old.worker, Body::TakenOver { channel: old, stream: id });
+            }
+        }
+        Ok(position)
     }
 
     /// A channel of another worker adopts.
