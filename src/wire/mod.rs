@@ -17,6 +17,7 @@ mod limits;
 mod message;
 mod message_format;
 mod output;
+mod plain;
 mod scanner;
 mod writer;
 
@@ -28,4 +29,5 @@ pub use framer::{Frame, Framer};
 pub use limits::Limits;
 pub use message::Header;
 pub use output::Output;
+pub use plain::{Plain, PlainCommands};
 pub use writer::MessageWriter;

@@ -154,13 +154,18 @@ impl Shard {
             }
             // The core counts what this message leaves behind; it is not to count twice.
             self.memory.release_message(&mut self.engine, session);
-            let around = Surroundings {
+            let mut around = Surroundings {
                 engine: &mut self.engine,
                 identity: &self.identity,
                 limits: &self.limits.wire,
                 now,
             };
-            let step = session.step(around, self.turn, input);
+            let most = self.limits.commands_per_turn - commands_before;
+            session.run_plain(&mut around, self.turn, most, input);
+            let step = match session.commands_in(self.turn) - commands_before {
+                0 => session.step(around, self.turn, input),
+                _ => Step::Done,
+            };
             self.commands += (session.commands_in(self.turn) - commands_before) as u64;
             match step {
                 Step::Starved => {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::channel::{Channel, Incoming};
 use crate::id::{ChannelId, Token};
 use crate::service::{self, Call, Core, Identity, Responder};
-use crate::stream::{Command, Effect, Engine, Flow};
+use crate::stream::{Command, Effect, Engine, Flow, Payload};
 use crate::time::{Instant, Now};
-use crate::wire::{self, Frame, Framer, MessageWriter, Output, WireError};
+use crate::wire::{self, Frame, Framer, MessageWriter, Output, Plain, PlainCommands, WireError};
 use crate::worker::shard::ChannelReport;
 
 /// One channel: its decoder, its state, what waits to be sent, and why it may not go on.
@@ -157,6 +157,57 @@ impl Session {
         self.commands_in_turn = self.commands_in(turn) + 1;
         self.turn = turn;
         self.commands += 1;
+    }
+
+    /// Takes commands of the data path in as long as they lie in front in whole and need no more
+    /// than a reply or a place in a queue, up to `most` commands. What it leaves is for `step`.
+    pub fn run_plain(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        turn: u64,
+        most: usize,
+        input: &mut &[u8],
+    ) {
+        if !self.channel.is_open() || !self.framer.is_at_start() {
+            return;
+        }
+        let unsent = self.output.len();
+        let mut commands = PlainCommands::new(input, around.limits);
+        let mut taken = 0;
+        let mut next = commands.take();
+        while let Some(plain) = next {
+            let taken_before = taken;
+            match plain {
+                Plain::Write { stream: id, .. } => {
+                    let Some(mut writes) = around.engine.writes(self.id, id) else { break };
+                    while let Some(Plain::Write { token, stream, data }) = next
+                        && stream == id
+                        && taken < most
+                        && writes.append(&Payload::Borrowed(data))
+                    {
+                        MessageWriter::plain_success(&mut self.output, token);
+                        *input = commands.rest();
+                        taken += 1;
+                        next = commands.take();
+                    }
+                }
+                Plain::Read { token, stream, size } => {
+                    let token = Token::new(token);
+                    if taken < most && around.engine.park_read(self.id, stream, &token, size) {
+                        *input = commands.rest();
+                        taken += 1;
+                        next = commands.take();
+                    }
+                }
+            }
+            if taken == taken_before {
+                break;
+            }
+        }
+        self.commands_in_turn = self.commands_in(turn) + taken;
+        self.turn = turn;
+        self.commands += taken as u64;
+        self.count_queued(unsent);
     }
 
     /// Takes the next frame in and does what it says, up to what the core has to say about it.
