@@ -71,7 +71,7 @@ fn main() {
 struct Host {
     id: ChannelId,
     /// One read of its stream, ready to send.
-    read: Vec<u8>,
+    read: Bytes,
 }
 
 struct Broker {
@@ -100,6 +100,7 @@ fn carry(load: &Load, turns: u64) -> u64 {
         turn.extend_from_slice(write);
         writes_per_turn += 1;
     }
+    let turn = Bytes::from(turn);
     for _ in 0..turns {
         broker.receive(agent, &turn);
         let replies = (writes_per_turn * load.write_bytes as u64).div_ceil(load.read_bytes);
@@ -170,7 +171,8 @@ impl Broker {
         Host { id, read }
     }
 
-    fn receive(&mut self, channel: ChannelId, mut input: &[u8]) {
+    fn receive(&mut self, channel: ChannelId, buffer: &Bytes) {
+        let mut input = &buffer[..];
         while !input.is_empty() {
             match self.shard.direct(channel) {
                 Some(block) => {
@@ -179,7 +181,7 @@ impl Broker {
                     self.shard.filled(self.now, channel, count);
                     input = &input[count..];
                 }
-                None => self.shard.receive(self.now, channel, &mut input),
+                None => self.shard.receive_from(self.now, channel, buffer, &mut input),
             }
             if !input.is_empty() && !self.shard.wants_input(channel) {
                 self.settle();
@@ -204,13 +206,13 @@ impl Broker {
     }
 }
 
-fn message(write: impl FnOnce(&mut Output)) -> Vec<u8> {
+fn message(write: impl FnOnce(&mut Output)) -> Bytes {
     let mut output = Output::default();
     write(&mut output);
-    output.to_vec()
+    output.to_vec().into()
 }
 
-fn write_command(stream: &[u8], bytes: usize) -> Vec<u8> {
+fn write_command(stream: &[u8], bytes: usize) -> Bytes {
     let data = [Bytes::from(vec![b'x'; bytes])];
     message(|output| {
         let write = MessageWriter::command(output, true, b"123456", "Streams", "write");

@@ -8,6 +8,7 @@
 mod arguments;
 mod base64_text;
 mod body;
+mod encodings;
 mod error;
 mod error_report;
 mod framer;
@@ -18,11 +19,13 @@ mod message;
 mod message_format;
 mod output;
 mod plain;
+pub mod plain_reply;
 mod scanner;
 mod writer;
 
 pub use arguments::{Arguments, Binary};
 pub use body::Body;
+pub use encodings::Encodings;
 pub use error::WireError;
 pub use error_report::ErrorReport;
 pub use framer::{Frame, Framer};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use memchr::memchr;
 use serde_json::Value;
 
-use crate::wire::{ErrorReport, Output, Plain, base64_text, json_text};
+use crate::wire::{ErrorReport, Output, base64_text, json_text};
 
 const ESC: u8 = 3;
 /// `ESC 0`, the byte 3 as data.
@@ -15,9 +15,6 @@ const EOM: &[u8] = &[ESC, 1];
 const EOS: &[u8] = &[ESC, 2];
 /// `ESC 3`, before the length of a BIN block.
 const BIN: &[u8] = &[ESC, 3];
-
-/// Bytes of a reply that `plain_success` writes, at most.
-const PLAIN_SUCCESS_BYTES_MAX: usize = 2 + Plain::TOKEN_BYTES_MAX + 4;
 
 /// Writes one message into an [`Output`], field by field; `end` completes it. `zero_copy` says
 /// whether the peer's Hello listed `ZeroCopy`: only then may BIN blocks and `(N)` data be used.
@@ -69,18 +66,6 @@ impl<'a> MessageWriter<'a> {
         output.put_slice(b"N\0");
         put_field(output, token);
         output.put_slice(EOM);
-    }
-
-    /// A whole reply that says no more than success. No byte of `token` may need an escape; longer
-    /// tokens than those of deployed peers go the general way.
-    pub fn plain_success(output: &mut Output, token: &[u8]) {
-        debug_assert!(!token.contains(&ESC));
-        let mut reply = [0; PLAIN_SUCCESS_BYTES_MAX];
-        let end = 2 + token.len();
-        reply[0] = b'R';
-        reply[2..end].copy_from_slice(token);
-        reply[end + 2..end + 4].copy_from_slice(EOM);
-        output.put_slice(&reply[..end + 4]);
     }
 
     /// A whole end of stream, with its report; `None` is the empty report of a normal close.
@@ -155,6 +140,12 @@ impl<'a> MessageWriter<'a> {
                 .put_with(base64_text::encoded_len(length), |out| base64_text::encode(pieces, out));
             self.output.put_slice(b"\"");
         }
+        self.nul()
+    }
+
+    /// Binary data that is encoded already, in its quotes.
+    pub fn quoted(self, text: Bytes) -> MessageWriter<'a> {
+        self.output.put_shared(text);
         self.nul()
     }
 
