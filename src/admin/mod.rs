@@ -12,5 +12,9 @@ mod guard;
 mod query;
 mod routes;
 mod snapshot;
+#[cfg(unix)]
+mod streams;
+mod workers;
 
 pub use control::{About, Control};
+pub use workers::Workers;

@@ -6,15 +6,13 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use tracing::debug;
 
-use crate::id::WorkerId;
-use crate::net::Conn;
+use crate::id::{Door, WorkerId};
+use crate::net::{Conn, Socket};
 use crate::time::{Clock, Instant, Now};
 use crate::worker::budget::{MAIL_PER_TURN, READINESS_PER_TURN, SCRATCH_BYTES, SETTLES_PER_TURN};
 use crate::worker::load::Load;
@@ -225,7 +223,7 @@ impl Worker {
                 Mail::Core { from, message } => {
                     self.shard.handle_message(self.now, from, message);
                 }
-                Mail::Connection { socket, peer } => self.open(socket, peer),
+                Mail::Connection { socket, door, peer } => self.open(socket, door, peer),
                 Mail::Report(sink) => sink.put(self.report()),
             }
         }
@@ -261,7 +259,7 @@ impl Worker {
     }
 
     /// Takes a new connection on.
-    fn open(&mut self, socket: TcpStream, peer: SocketAddr) {
+    fn open(&mut self, socket: Socket, door: Door, peer: Arc<str>) {
         let key = self.sessions.next_key();
         let conn = Conn::new(socket).and_then(|mut conn| {
             conn.register(self.links.poll.registry(), mio::Token(key.0))?;
@@ -270,7 +268,7 @@ impl Worker {
         match conn {
             Ok(conn) if !self.is_draining => {
                 self.counters.connections += 1;
-                let channel = self.shard.open(self.now, peer.to_string().into());
+                let channel = self.shard.open_through(self.now, door, Arc::clone(&peer));
                 debug!(worker = %self.id, %channel, %peer, "channel opened");
                 self.sessions.insert(conn, channel);
             }
