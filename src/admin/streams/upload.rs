@@ -1,7 +1,6 @@
 //! `POST /streams`: a request's body becomes a stream.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::{Body, HttpBody};
