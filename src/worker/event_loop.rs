@@ -14,8 +14,9 @@ use tracing::debug;
 use crate::id::{Door, WorkerId};
 use crate::net::{Conn, Socket};
 use crate::time::{Clock, Instant, Now};
-use crate::worker::budget::{MAIL_PER_TURN, READINESS_PER_TURN, SCRATCH_BYTES, SETTLES_PER_TURN};
+use crate::worker::budget::{MAIL_PER_TURN, READINESS_PER_TURN, SETTLES_PER_TURN};
 use crate::worker::load::Load;
+use crate::worker::receive_buffers::ReceiveBuffers;
 use crate::worker::session::{SessionKey, Sessions};
 use crate::worker::{
     Counters, Doorbell, Identity, Inbox, Limits, Mail, Outbox, Phase, PhaseFlag, Placement,
@@ -62,7 +63,7 @@ pub struct Worker {
     /// coming. One that has sent something meanwhile comes again.
     pub(super) lingering: VecDeque<(Instant, SessionKey)>,
     pub(super) linger_timeout: Duration,
-    pub(super) scratch: Box<[u8]>,
+    pub(super) buffers: ReceiveBuffers,
     pub(super) counters: Counters,
     load: Load,
     /// The bounds' version that was taken over last.
@@ -103,7 +104,7 @@ impl Worker {
             sessions: Sessions::default(),
             queue: VecDeque::new(),
             lingering: VecDeque::new(),
-            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            buffers: ReceiveBuffers::default(),
             counters: Counters::default(),
             load: Load::default(),
             tuning_seen: 0,
