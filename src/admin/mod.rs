@@ -9,7 +9,13 @@ mod bounded;
 mod collect;
 mod control;
 mod guard;
+mod metrics;
+mod query;
 mod routes;
 mod snapshot;
+#[cfg(unix)]
+mod streams;
+mod workers;
 
 pub use control::{About, Control};
+pub use workers::Workers;

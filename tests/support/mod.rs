@@ -14,6 +14,7 @@
 )]
 
 pub mod framing;
+pub mod http;
 pub mod idle;
 pub mod message;
 pub mod pattern;
