@@ -157,15 +157,16 @@ fn a_channel_has_its_own_numbers() {
     let server = TestServer::start_with(&["--workers", "1"]);
     let mut peer = RawPeer::open(server.address(), &["Locator", "Streams", "Foo"]);
     let sync = b"C\x001\0Locator\0sync\0\x03\x01".len() as u64;
+    peer.sync();
     let before = server.stats()["channels"][0].clone();
     assert_eq!(before["services"], json!(["Locator", "Streams", "Foo"]));
-    assert_eq!((&before["commands"], &before["errors"]), (&json!(0), &json!(0)));
+    assert_eq!((&before["commands"], &before["errors"]), (&json!(1), &json!(0)));
     peer.sync();
     assert_eq!(peer.streams("connect", &[b"\"VS9\""]), 16);
     let unknown = peer.command("Foo", "bar", &[]);
     peer.take(|message| message.token() == Some(unknown.as_bytes()));
     let after = server.stats()["channels"][0].clone();
-    assert_eq!((&after["commands"], &after["errors"]), (&json!(3), &json!(2)), "{after}");
+    assert_eq!((&after["commands"], &after["errors"]), (&json!(4), &json!(2)), "{after}");
     assert_eq!(after["peer"], json!(peer.local_address().to_string()));
     assert!(number(&after, "received_bytes") > number(&before, "received_bytes") + sync);
     assert!(number(&after, "sent_bytes") > number(&before, "sent_bytes"));
