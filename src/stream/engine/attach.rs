@@ -308,7 +308,8 @@ impl Engine {
 }
 
 impl Front {
-    /// Takes a reader away from a channel that may not read the stream any more; its reads are answered.
+    /// Takes a reader away from a channel that may not read the stream any more; its reads are
+    /// answered.
     fn stop_reading(&mut self, readers: &mut Readers, channel: ChannelId, id: StreamId) {
         let Some(state) = self.channels.get_mut(channel) else { return };
         let attachment = state.attachments.get_mut(&id);
