@@ -11,6 +11,7 @@ use crate::config::{Address, HttpAddress};
 
 const EXAMPLES: &str = "\
 Examples:
+  weir demo                             see everything at work in a minute
   weir                                  start the broker on 127.0.0.1:1534
   dmesg -w | weir pub --type kernel     write standard input into a new stream
   weir tail --type kernel               read it, as often and as late as you like
@@ -60,6 +61,8 @@ pub enum Verb {
     Tail(TailArgs),
     /// List the streams
     Ls(LsArgs),
+    /// Start a broker with fake agents and readers, to look around
+    Demo(ServeArgs),
 }
 
 const SIGNALS: &str = "\
