@@ -9,6 +9,7 @@ mod bounded;
 mod collect;
 mod control;
 mod guard;
+mod page;
 mod routes;
 mod snapshot;
 

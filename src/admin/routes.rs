@@ -32,6 +32,7 @@ pub(crate) fn router(state: State, guard: Guard) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/stats", get(stats))
+        .merge(crate::admin::page::router())
         .fallback(async || (StatusCode::NOT_FOUND, ENDPOINTS))
         .with_state(state)
         .layer(from_fn(move |request, next| check(Arc::clone(&guard), request, next)))
