@@ -96,6 +96,7 @@ mod tests {
             now: crate::time::Now::default(),
             shard: ShardReport::default(),
             counters: Counters::default(),
+            busy_ratio: 0.0,
             inbox_mail: 0,
             lingering: 0,
         }

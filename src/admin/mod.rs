@@ -10,6 +10,7 @@ mod collect;
 mod control;
 mod guard;
 mod page;
+mod query;
 mod routes;
 mod snapshot;
 

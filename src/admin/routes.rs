@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{RawQuery, Request};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Json, Response};
@@ -12,7 +12,7 @@ use axum::routing::get;
 use crate::admin::About;
 use crate::admin::collect::Collector;
 use crate::admin::guard::Guard;
-use crate::admin::snapshot::Snapshot;
+use crate::admin::snapshot::{Selection, Snapshot};
 
 /// What the answers are made from.
 #[derive(Clone, Debug)]
@@ -52,16 +52,28 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("(not text)"))
 }
 
-async fn stats(axum::extract::State(state): axum::extract::State<State>) -> Response {
-    match state.collector.collect().await {
-        Ok(reports) => {
-            let now = state.about.clock.now();
-            let snapshot = Snapshot::new(&state.about.name, now, reports);
-            // The numbers are of this moment only.
-            ([(header::CACHE_CONTROL, "no-store")], Json(snapshot)).into_response()
-        }
+async fn stats(
+    axum::extract::State(state): axum::extract::State<State>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let selection = match Selection::parse(query.as_deref().unwrap_or_default()) {
+        Ok(selection) => selection,
+        Err(bad) => return (StatusCode::BAD_REQUEST, bad.to_string()).into_response(),
+    };
+    let reports = match state.collector.collect().await {
+        Ok(reports) => reports,
         Err(silent) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("503: {silent}\n")).into_response()
+            let text = format!("503: {silent}\n");
+            return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
         }
+    };
+    let mut snapshot = Snapshot::new(&state.about.name, state.about.clock.now(), reports);
+    if !selection.apply(&mut snapshot)
+        && let Some(stream) = selection.stream
+    {
+        let text = format!("404: there is no stream {stream}; /stats has all that there are\n");
+        return (StatusCode::NOT_FOUND, text).into_response();
     }
+    // The numbers are of this moment only.
+    ([(header::CACHE_CONTROL, "no-store")], Json(snapshot)).into_response()
 }

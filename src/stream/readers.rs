@@ -31,7 +31,7 @@ pub(super) struct Reader {
     pub(super) stall_timeout: StallTimeout,
     pub(super) is_lagging: bool,
     /// When it last took a byte, or attached.
-    progress_at: Instant,
+    pub(super) progress_at: Instant,
     /// Whether a reply has told it the end of the stream.
     pub(super) has_read_end: bool,
     queued: Queued,

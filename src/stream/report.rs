@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::id::{ChannelId, Offset, StreamId};
-use crate::stream::{Direction, StallTimeout};
+use crate::stream::{Direction, Marks, StallTimeout};
+use crate::time::Instant;
 
 /// One stream, seen from its home.
 #[derive(Clone, Debug)]
@@ -38,10 +39,14 @@ pub struct StreamReport {
     pub parked_writes: u64,
     /// Bytes of those writes.
     pub parked_bytes: u64,
+    /// Whether everything is kept until the first reader comes (`Hold`).
+    pub is_held: bool,
+    /// Since when writes wait; `None` while none does.
+    pub full_since: Option<Instant>,
     /// Peer address of the creator; `None` where it is gone or was the broker.
     pub owner: Option<Arc<str>>,
     /// Nanoseconds on the broker's clock, to sort by age.
-    pub created_at: crate::time::Instant,
+    pub created_at: Instant,
 }
 
 /// One reader, seen from its channel's worker.
@@ -67,6 +72,10 @@ pub struct ReaderReport {
     pub pending_reads: u64,
     /// Whether the reader has stalled past its timeout and no longer holds the buffer.
     pub lagging: bool,
+    /// How long the full stream waits for it.
+    pub stall_timeout: StallTimeout,
+    /// When it last took a byte, or attached.
+    pub progress_at: Instant,
 }
 
 /// What one engine has.
@@ -74,6 +83,8 @@ pub struct ReaderReport {
 pub struct EngineReport {
     /// Streams at home here.
     pub streams: Vec<StreamReport>,
+    /// When the bytes of those streams came that have readers.
+    pub marks: Vec<(StreamId, Marks)>,
     /// Readers of channels here.
     pub readers: Vec<ReaderReport>,
     /// Bytes that count against the engine's share of the memory limit.

@@ -17,6 +17,7 @@ use crate::id::WorkerId;
 use crate::net::Conn;
 use crate::time::{Clock, Instant, Now};
 use crate::worker::budget::{MAIL_PER_TURN, READINESS_PER_TURN, SCRATCH_BYTES, SETTLES_PER_TURN};
+use crate::worker::load::Load;
 use crate::worker::session::{SessionKey, Sessions};
 use crate::worker::{
     Counters, Doorbell, Identity, Inbox, Limits, Mail, Outbox, Phase, PhaseFlag, Placement,
@@ -65,6 +66,7 @@ pub struct Worker {
     pub(super) linger_timeout: Duration,
     pub(super) scratch: Box<[u8]>,
     pub(super) counters: Counters,
+    load: Load,
     /// The bounds' version that was taken over last.
     tuning_seen: u64,
     is_draining: bool,
@@ -105,6 +107,7 @@ impl Worker {
             lingering: VecDeque::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             counters: Counters::default(),
+            load: Load::default(),
             tuning_seen: 0,
             is_draining: false,
         }
@@ -145,6 +148,7 @@ impl Worker {
     fn turn(&mut self, readiness: &mio::Events) -> bool {
         self.now = self.clock.now();
         self.counters.turns += 1;
+        self.load.note(self.now.instant, self.counters.busy);
         for readiness in readiness {
             if readiness.token() != WAKE {
                 self.note(readiness);
@@ -292,6 +296,7 @@ impl Worker {
             lingering: self.sessions.len().saturating_sub(self.shard.channel_count()),
             shard,
             counters: self.counters,
+            busy_ratio: self.load.ratio(),
             inbox_mail: self.links.inbox.len(),
         }
     }

@@ -13,6 +13,7 @@ mod carry;
 pub mod cores;
 mod doorbell;
 mod event_loop;
+mod load;
 mod mail;
 mod mailbox;
 mod phase;

@@ -17,6 +17,8 @@ pub struct WorkerReport {
     pub shard: ShardReport,
     /// What its loop has done.
     pub counters: Counters,
+    /// The share of its time, 0 to 1, that it was busy in the last second or a little longer.
+    pub busy_ratio: f64,
     /// Mail that waits for it.
     pub inbox_mail: usize,
     /// Connections whose channel is over and whose last bytes are on their way.

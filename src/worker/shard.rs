@@ -13,7 +13,7 @@ mod tests;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::id::{ChannelId, WorkerId};
+use crate::id::{ChannelId, Door, WorkerId};
 use crate::service::{error_code, error_report};
 use crate::stream::{Effect, Engine, Message};
 use crate::time::{Instant, Now};
@@ -63,6 +63,8 @@ pub struct Shard {
     is_draining: bool,
     channels_opened: u64,
     commands: u64,
+    /// Of channels that are gone.
+    errors: u64,
     malformed: u64,
     /// Stands in for the output of a channel that is gone.
     no_output: Output,
@@ -90,6 +92,7 @@ impl Shard {
             is_draining: false,
             channels_opened: 0,
             commands: 0,
+            errors: 0,
             malformed: 0,
             no_output: Output::default(),
         }
@@ -104,10 +107,16 @@ impl Shard {
 
     /// Takes a new connection on; our Hello is in its output at once.
     pub fn open(&mut self, now: Now, peer: Arc<str>) -> ChannelId {
+        self.open_through(now, Door::Tcf, peer)
+    }
+
+    /// Takes a new connection on that came in through `door`.
+    pub fn open_through(&mut self, now: Now, door: Door, peer: Arc<str>) -> ChannelId {
         self.now = now;
         let deadline = now.instant.plus(self.limits.hello_timeout);
         let wire_limits = &self.limits.wire;
-        let session = self.sessions.insert(|id| Session::open(id, peer, wire_limits));
+        let session =
+            self.sessions.insert(|id| Session::open(id, now.instant, door, peer, wire_limits));
         session.hello_deadline = Some(deadline);
         let id = session.id;
         self.channels_opened += 1;
@@ -205,6 +214,7 @@ impl Shard {
         self.now = now;
         self.forget_hello_deadline(channel);
         if let Some(session) = self.sessions.remove(channel) {
+            self.errors += session.errors();
             self.memory.forget(&mut self.engine, &session);
             self.forget_end_deadlines();
             if !session.channel.is_closed() {
@@ -280,6 +290,7 @@ impl Shard {
     pub fn poll_closed(&mut self) -> Option<(ChannelId, Output)> {
         while let Some(channel) = self.closed.pop_front() {
             if let Some(session) = self.sessions.remove(channel) {
+                self.errors += session.errors();
                 self.memory.forget(&mut self.engine, &session);
                 self.forget_end_deadlines();
                 return Some((channel, session.output));
@@ -370,6 +381,7 @@ impl Shard {
             channels: self.sessions.iter().map(Session::report).collect(),
             channels_opened: self.channels_opened,
             commands: self.commands,
+            errors: self.errors + self.sessions.iter().map(Session::errors).sum::<u64>(),
             malformed: self.malformed,
         }
     }

@@ -36,7 +36,7 @@ export class Detail {
     document.body.classList.toggle("has-detail", id !== null);
     if (id === null) return;
     this.show(this.streams);
-    this.panel.focus({ preventScroll: true });
+    byId("detail-title").focus({ preventScroll: true });
     if (matchMedia("(max-width: 899px)").matches) scrollTo(0, 0);
   }
 
@@ -51,6 +51,7 @@ export class Detail {
     if (this.id === null) return;
     const stream = streams.find((stream) => stream.id === this.id);
     byId("detail-facts").hidden = stream === undefined;
+    byId("detail-about").hidden = stream === undefined;
     if (stream === undefined) {
       setText(byId("detail-title"), `${this.id} is gone`);
       byId("detail-held").hidden = true;
@@ -69,19 +70,17 @@ export class Detail {
 
   showFacts(stream) {
     const waits = stream.stallTimeout === null ? "for ever" : span(stream.stallTimeout);
+    const about = [stream.id, stream.type, stream.context, stream.direction, stream.state];
+    const owner = stream.owner ? `owner ${stream.owner}` : "";
+    about.push(owner, `${span(stream.ageMs)} old`);
+    setText(byId("detail-about"), about.filter((text) => text !== "").join(" · "));
     const facts = {
-      ID: stream.id,
-      Type: stream.type,
-      Context: stream.context || "–",
-      State: `${stream.state}, ${stream.direction}`,
-      Owner: stream.owner || "–",
-      Age: span(stream.ageMs),
       Rate: rate(stream.rate),
-      Offsets: `${count(stream.start)} to ${count(stream.end)}`,
       Buffer: `${bytes(stream.buffered)} of ${bytes(stream.size)}`,
       History: bytes(stream.history),
       "Waits for a reader": stream.stallTimeout === 0 ? "never" : waits,
-      Parked: `${count(stream.parkedWrites)} writes, ${bytes(stream.parkedBytes)}`,
+      "Parked writes": `${count(stream.parkedWrites)}, ${bytes(stream.parkedBytes)}`,
+      "Bytes kept": `${count(stream.start)} – ${count(stream.end)}`,
     };
     for (const [name, text] of Object.entries(facts)) {
       let value = this.facts.get(name);

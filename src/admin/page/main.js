@@ -72,9 +72,9 @@ function showConnection(now) {
   const pill = byId("connection");
   setText(pill, "live");
   pill.dataset.level = "good";
-  setText(byId("broker-name"), now.name);
+  setText(byId("broker-name"), now.name === "Weir" ? "" : now.name);
   setText(byId("about"), `version ${now.version}, up ${span(now.uptimeMs)}`);
-  document.title = now.name ? `${now.name} · Weir` : "Weir";
+  document.title = now.name && now.name !== "Weir" ? `${now.name} · Weir` : "Weir";
 }
 
 function showFailure(text) {

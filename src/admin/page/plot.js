@@ -6,6 +6,9 @@ import { rate } from "./format.js";
 
 const HEIGHT = 132;
 
+/** Seconds that the plot spans, also when it has not seen as many. */
+const WINDOW = 300;
+
 /** Steps of the axis: one, two or five of a power of 1024, or a power of ten of them. */
 const STEPS = [0, 1, 2, 3, 4].flatMap((power) =>
   [1, 2, 5, 10, 20, 50, 100, 200, 500].map((step) => step * 1024 ** power),
@@ -41,9 +44,12 @@ export class Plot {
       padding: [8, 4, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
-      scales: { y: { range: (_plot, _min, max) => [0, Math.max(1024, max * 1.08)] } },
+      scales: {
+        x: { range: (_plot, _min, max) => [(max ?? Date.now() / 1000) - WINDOW, max ?? Date.now() / 1000] },
+        y: { range: (_plot, _min, max) => [0, Math.max(1024, max * 1.08)] },
+      },
       axes: [
-        { ...axis, size: 24, space: 90 },
+        { ...axis, size: 24, incrs: [60], values: (_plot, splits) => splits.map(clock) },
         {
           ...axis,
           size: 74,
@@ -84,4 +90,9 @@ export class Plot {
     const [into, out] = [this.samples.in[place], this.samples.out[place]].map(rate);
     setText(this.readout, `${time}: ${into} in, ${out} out`);
   }
+}
+
+/** Hours and minutes of a time in seconds since 1970. */
+function clock(seconds) {
+  return new Date(1000 * seconds).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }

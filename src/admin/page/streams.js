@@ -116,9 +116,10 @@ class StreamRow {
     setText(cells.rate, rate(stream.rate));
     cells.rate.classList.toggle("quiet", !stream.rate);
     const parked = stream.parkedWrites > 0;
-    this.fill.show(stream.fill, percent(stream.fill), parked ? "bad" : "");
-    const full = parked && stream.fullMs !== null ? `, full ${span(stream.fullMs)}` : "";
-    setText(cells.parked, `${count(stream.parkedWrites)}${full}`);
+    const full = parked && stream.fullMs !== null;
+    const fill = full ? `full ${span(stream.fullMs)}` : percent(stream.fill);
+    this.fill.show(stream.fill, fill, parked ? "bad" : "");
+    setText(cells.parked, count(stream.parkedWrites));
     flag(cells.parked, parked, stream.parkedWrites === 0);
     const late = stream.lagMs ? ` · ${span(stream.lagMs)}` : "";
     const lag = stream.readers.length === 0 ? "no reader" : `${bytes(stream.lag)}${late}`;

@@ -216,13 +216,15 @@ function theme() {
 
 /**
  * The terminal writes its styles into <style> elements, which the page's content security policy
- * forbids, and rightly. While it sets itself up, such elements hand their text to a style sheet of
- * the page's own making instead.
+ * forbids, and rightly. While it sets itself up, it gets other elements that show nothing, and hand
+ * their text to a style sheet of the page's own making.
  */
 function withAdoptedStyles(setUp) {
   document.createElement = (name, options) => {
-    const element = Document.prototype.createElement.call(document, name, options);
-    if (name === "style") {
+    const isStyle = name === "style";
+    const tag = isStyle ? "template" : name;
+    const element = Document.prototype.createElement.call(document, tag, options);
+    if (isStyle) {
       const sheet = new CSSStyleSheet();
       document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
       Object.defineProperty(element, "textContent", { set: (text) => sheet.replaceSync(text) });

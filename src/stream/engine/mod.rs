@@ -212,6 +212,7 @@ impl Engine {
     pub fn report(&self) -> EngineReport {
         let mut report = EngineReport {
             streams: self.streams.values().map(|stream| stream.report()).collect(),
+            marks: Vec::new(),
             readers: Vec::new(),
             held_bytes: self.front.budget.held(),
             held_bytes_max: self.front.limits.memory_bytes_max,
@@ -220,6 +221,8 @@ impl Engine {
             lost_bytes: self.past.lost_bytes,
         };
         report.streams.sort_by_key(|stream| (stream.created_at, stream.id));
+        let marks = self.streams.values().map(|stream| (stream.meta.id, stream.marks.clone()));
+        report.marks.extend(marks);
         let here = self.streams.values().map(|s| (&s.meta, &s.readers, s.log.end()));
         let there = self.views.values().map(|v| (&v.meta, &v.readers, v.log.end()));
         for (meta, readers, end) in here.chain(there) {
@@ -238,6 +241,8 @@ impl Engine {
                     lost: reader.lost,
                     pending_reads: reader.reads.len() as u64,
                     lagging: reader.is_lagging,
+                    stall_timeout: reader.stall_timeout,
+                    progress_at: reader.progress_at,
                 });
             }
         }

@@ -72,6 +72,7 @@ impl Engine {
         self.pump(id);
         let Engine { front, streams, .. } = self;
         let Some(stream) = streams.get_mut(&id) else { return false };
+        stream.marks.note(now, stream.log.start(), stream.log.end());
         stream.retire();
         front.recharge(stream);
         front.list_for_views(stream);
