@@ -5,6 +5,7 @@
 mod support;
 
 mod conformance_scenario;
+mod dashboard;
 mod demo;
 mod exit_codes;
 mod fan_out;

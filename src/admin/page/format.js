@@ -3,7 +3,7 @@
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const whole = new Intl.NumberFormat("en");
 
-/** Bytes, three digits or so: `812 B`, `4.0 MiB`. */
+/** Bytes, two or three digits: `812 B`, `4.0 MiB`, `37 GiB`. */
 export function bytes(count) {
   let value = count;
   let unit = 0;
@@ -11,7 +11,7 @@ export function bytes(count) {
     value /= 1024;
     unit += 1;
   }
-  const digits = unit === 0 || value >= 100 ? 0 : 1;
+  const digits = unit === 0 || value >= 9.95 ? 0 : 1;
   return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 

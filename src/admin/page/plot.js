@@ -6,8 +6,9 @@ import { rate } from "./format.js";
 
 const HEIGHT = 132;
 
-/** Seconds that the plot spans, also when it has not seen as many. */
-const WINDOW = 300;
+/** Seconds that the plot spans: at first the least, then as many as it has seen. */
+const WINDOW_MIN = 60;
+const WINDOW_MAX = 300;
 
 /** Steps of the axis: one, two or five of a power of 1024, or a power of ten of them. */
 const STEPS = [0, 1, 2, 3, 4].flatMap((power) =>
@@ -45,11 +46,11 @@ export class Plot {
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
       scales: {
-        x: { range: (_plot, _min, max) => [(max ?? Date.now() / 1000) - WINDOW, max ?? Date.now() / 1000] },
+        x: { range: timeRange },
         y: { range: (_plot, _min, max) => [0, Math.max(1024, max * 1.08)] },
       },
       axes: [
-        { ...axis, size: 24, incrs: [60], values: (_plot, splits) => splits.map(clock) },
+        { ...axis, size: 24, space: 64, incrs: [10, 20, 60, 120, 300], values: clocks },
         {
           ...axis,
           size: 74,
@@ -92,7 +93,15 @@ export class Plot {
   }
 }
 
-/** Hours and minutes of a time in seconds since 1970. */
-function clock(seconds) {
-  return new Date(1000 * seconds).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+function timeRange(_plot, min, max) {
+  const end = max ?? Date.now() / 1000;
+  const seen = end - (min ?? end);
+  return [end - Math.min(WINDOW_MAX, Math.max(WINDOW_MIN, seen)), end];
+}
+
+/** Times of day for the axis, with seconds where the steps are small. */
+function clocks(_plot, splits, _axis, _space, step) {
+  const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  if (step < 60) options.second = "2-digit";
+  return splits.map((time) => new Date(1000 * time).toLocaleTimeString([], options));
 }
