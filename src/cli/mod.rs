@@ -12,10 +12,14 @@ mod logging;
 mod ls;
 mod progress;
 mod publish;
+mod quantity;
 mod raw_output;
 mod retry;
 mod serve;
+mod stats;
+mod table;
 mod tail;
+mod top;
 mod units;
 
 pub use exit::{Exit, OutputError};
@@ -33,6 +37,8 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Some(Verb::Pub(publish)) => publish::run(&publish),
         Some(Verb::Tail(tail)) => tail::run(tail),
         Some(Verb::Ls(ls)) => ls::run(&ls),
+        Some(Verb::Stats(stats)) => stats::run(&stats),
+        Some(Verb::Top(top)) => top::run(&top),
         Some(Verb::Demo(serve)) => demo::run(&serve),
     }
 }

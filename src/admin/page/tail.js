@@ -85,8 +85,8 @@ export class Tail {
   }
 
   takeLost(event) {
-    const lost = Number(JSON.parse(event.data).bytes);
-    if (event.lastEventId) this.offset = Number(event.lastEventId);
+    const lost = Number(event.data);
+    this.offset = Number(event.lastEventId);
     this.lost.gaps += 1;
     this.lost.bytes += lost;
     const { gaps } = this.lost;
