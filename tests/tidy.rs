@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("stats", &["id", "time"]),
     ("worker", &["channel", "config", "id", "net", "service", "stats", "stream", "time", "wire"]),
     ("config", &["worker"]),
-    ("admin", &["config", "id", "stats", "stream", "time", "worker"]),
+    ("admin", &["client", "config", "id", "net", "stats", "stream", "time", "wire", "worker"]),
     (
         "server",
         &[
@@ -34,8 +34,10 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("axum", &["admin"]),
     ("clap", &["cli", "main"]),
     ("crossbeam", &["worker", "cli"]),
+    ("http_body", &["admin"]),
     ("indicatif", &["cli"]),
     ("mio", &["net", "worker", "server"]),
+    ("prometheus_client", &["admin"]),
     ("rand", &[]),
     ("serde_json", &["wire", "channel", "service", "admin", "client", "cli", "config", "server"]),
     ("signal_hook", &["server", "cli"]),

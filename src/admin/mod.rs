@@ -13,5 +13,9 @@ mod page;
 mod query;
 mod routes;
 mod snapshot;
+#[cfg(unix)]
+mod streams;
+mod workers;
 
 pub use control::{About, Control};
+pub use workers::Workers;

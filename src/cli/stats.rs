@@ -71,6 +71,10 @@ fn tables(report: &Report, with_readers: bool) -> String {
                 span(held.lag_ms),
             ));
         }
+        if stream.readers.is_empty() {
+            text.push_str("\nNobody reads it.\n");
+            continue;
+        }
         const HEAD: [&str; 7] = ["READER", "STATE", "POSITION", "DELIVERED", "LAG", "LATE", "LOST"];
         let table = Table::new(HEAD, 2..7, stream.readers.iter().map(reader_row));
         text.push_str(&format!("\n{table}"));
@@ -120,9 +124,9 @@ mod tests {
             "\
 up 3 min 20 s, 3 channels, 2 streams, 2 readers, 3 parked writes, 95 MiB in, 191 MiB out, 1.0 KiB lost
 
-ID   TYPE     NAME     STATE      RATE   FILL  PARKED  READERS      LAG    LATE     LOST
-VS2  trace    cpu0     live   10 MiB/s  100 %       3        2  4.0 MiB   2.1 s  1.0 KiB
-VS3  console  a?[31mb  ended     0 B/s    0 %       0        0        -       -      0 B
+ID   TYPE     NAME     STATE      RATE   FILL  PARKED  READERS      LAG   LATE     LOST
+VS2  trace    cpu0     live   10 MiB/s  100 %       3        2  4.0 MiB  2.1 s  1.0 KiB
+VS3  console  a?[31mb  ended     0 B/s    0 %       0        0        -      -      0 B
 
 Full for 1.5 s; it waits for 127.0.0.1:6, 4.0 MiB (2.1 s) behind.
 
@@ -130,7 +134,7 @@ READER       STATE    POSITION  DELIVERED      LAG   LATE  LOST
 127.0.0.1:6  stalled      1024          0  4194304  2.1 s  1024
 127.0.0.1:7  reading   4195328    4195328        0   0 ms     0
 
-READER  STATE  POSITION  DELIVERED  LAG  LATE  LOST
+Nobody reads it.
 "
         );
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::id::WorkerId;
-use crate::net::{AcceptError, Listener};
+use crate::id::{Door, WorkerId};
+use crate::net::{AcceptError, Listener, Socket};
 use crate::time::{Clock, Instant};
 use crate::worker::{Doorbell, Mail, Outbox, Phase, PhaseFlag, Placement, Refused, Tuning, WAKE};
 
@@ -123,7 +123,9 @@ impl Acceptor {
                     return;
                 }
                 let worker = self.placement.assign();
-                self.hand_over(worker, Mail::Connection { socket, peer }, progress);
+                let (socket, peer) = (Socket::Tcp(socket), peer.to_string().into());
+                let mail = Mail::Connection { socket, door: Door::Tcf, peer };
+                self.hand_over(worker, mail, progress);
             }
             Err(AcceptError::WouldBlock) => {
                 progress.is_ready[index] = false;

@@ -34,7 +34,7 @@ mod view;
 pub use chunks::Chunks;
 pub use command::{Command, Flow, Payload};
 pub use effect::{Effect, Reply};
-pub use engine::Engine;
+pub use engine::{Engine, Writes};
 pub use limits::Limits;
 pub use marks::Marks;
 pub use message::Message;

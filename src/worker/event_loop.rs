@@ -6,18 +6,17 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use tracing::debug;
 
-use crate::id::WorkerId;
-use crate::net::Conn;
+use crate::id::{Door, WorkerId};
+use crate::net::{Conn, Socket};
 use crate::time::{Clock, Instant, Now};
-use crate::worker::budget::{MAIL_PER_TURN, READINESS_PER_TURN, SCRATCH_BYTES, SETTLES_PER_TURN};
+use crate::worker::budget::{MAIL_PER_TURN, READINESS_PER_TURN, SETTLES_PER_TURN};
 use crate::worker::load::Load;
+use crate::worker::receive_buffers::ReceiveBuffers;
 use crate::worker::session::{SessionKey, Sessions};
 use crate::worker::{
     Counters, Doorbell, Identity, Inbox, Limits, Mail, Outbox, Phase, PhaseFlag, Placement,
@@ -64,7 +63,7 @@ pub struct Worker {
     /// coming. One that has sent something meanwhile comes again.
     pub(super) lingering: VecDeque<(Instant, SessionKey)>,
     pub(super) linger_timeout: Duration,
-    pub(super) scratch: Box<[u8]>,
+    pub(super) buffers: ReceiveBuffers,
     pub(super) counters: Counters,
     load: Load,
     /// The bounds' version that was taken over last.
@@ -105,7 +104,7 @@ impl Worker {
             sessions: Sessions::default(),
             queue: VecDeque::new(),
             lingering: VecDeque::new(),
-            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            buffers: ReceiveBuffers::default(),
             counters: Counters::default(),
             load: Load::default(),
             tuning_seen: 0,
@@ -225,7 +224,7 @@ impl Worker {
                 Mail::Core { from, message } => {
                     self.shard.handle_message(self.now, from, message);
                 }
-                Mail::Connection { socket, peer } => self.open(socket, peer),
+                Mail::Connection { socket, door, peer } => self.open(socket, door, peer),
                 Mail::Report(sink) => sink.put(self.report()),
             }
         }
@@ -261,7 +260,7 @@ impl Worker {
     }
 
     /// Takes a new connection on.
-    fn open(&mut self, socket: TcpStream, peer: SocketAddr) {
+    fn open(&mut self, socket: Socket, door: Door, peer: Arc<str>) {
         let key = self.sessions.next_key();
         let conn = Conn::new(socket).and_then(|mut conn| {
             conn.register(self.links.poll.registry(), mio::Token(key.0))?;
@@ -270,7 +269,7 @@ impl Worker {
         match conn {
             Ok(conn) if !self.is_draining => {
                 self.counters.connections += 1;
-                let channel = self.shard.open(self.now, peer.to_string().into());
+                let channel = self.shard.open_through(self.now, door, Arc::clone(&peer));
                 debug!(worker = %self.id, %channel, %peer, "channel opened");
                 self.sessions.insert(conn, channel);
             }

@@ -18,6 +18,7 @@ mod mail;
 mod mailbox;
 mod phase;
 mod placement;
+mod receive_buffers;
 mod report;
 mod session;
 mod shard;

@@ -15,6 +15,7 @@
 
 pub mod browser;
 pub mod framing;
+pub mod http;
 pub mod idle;
 pub mod message;
 pub mod pattern;

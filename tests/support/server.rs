@@ -123,6 +123,11 @@ impl TestServer {
         RawPeer::open(self.address, &["ZeroCopy", "Locator"])
     }
 
+    /// Where it answers HTTP.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
     /// The answer to an HTTP GET: its status and its body.
     pub fn http_get(&self, path: &str) -> (u16, String) {
         http_get(self.http, path)

@@ -14,7 +14,9 @@ use crate::worker::WorkerReport;
 
 pub(crate) use selection::Selection;
 
-use rows::{ChannelRow, Joined, ReaderRow, StreamRow, Totals, WorkerRow, milliseconds};
+pub(crate) use rows::StreamRow;
+
+use rows::{ChannelRow, Joined, ReaderRow, Totals, WorkerRow, milliseconds};
 
 /// Everything.
 #[derive(Debug, Serialize)]
@@ -83,6 +85,22 @@ impl Snapshot {
             unmatched_readers,
             channels: channels.into_iter().map(|(row, now)| ChannelRow::new(row, now)).collect(),
         }
+    }
+
+    /// The streams, without their readers.
+    pub(crate) fn into_list(self) -> Vec<serde_json::Value> {
+        let row = |row: StreamRow| {
+            let mut value = serde_json::to_value(row).expect("strings and numbers make JSON");
+            value.as_object_mut().expect("a row is an object").remove("readers");
+            value
+        };
+        self.streams.into_iter().map(row).collect()
+    }
+
+    /// One stream with its readers.
+    pub(crate) fn into_one(self, stream: StreamId) -> Option<StreamRow> {
+        let id = stream.to_string();
+        self.streams.into_iter().find(|row| row.id == id)
     }
 }
 

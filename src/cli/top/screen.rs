@@ -89,7 +89,7 @@ fn draw_sparks(frame: &mut Frame<'_>, area: Rect, view: &View) {
         .zip([("in", &view.in_rates, Color::Blue), ("out", &view.out_rates, Color::Gray)])
     {
         let [label, line] =
-            Layout::horizontal([Constraint::Length(17), Constraint::Min(0)]).areas(row);
+            Layout::horizontal([Constraint::Length(18), Constraint::Min(0)]).areas(row);
         let latest = rates.back().map_or_else(|| "-".to_owned(), |&latest| rate(latest));
         frame.render_widget(Line::from(format!(" {name:<3} {latest:>11}")), label);
         let shown = rates.len().saturating_sub(usize::from(line.width));
@@ -129,7 +129,7 @@ fn draw_streams(frame: &mut Frame<'_>, area: Rect, view: &View) {
         (" ID", 7, 0),
         ("NAME", 0, 0),
         ("TYPE", 12, 100),
-        ("      RATE", 11, 36),
+        ("       RATE", 11, 36),
         ("FILL", 12, 60),
         ("PARK", 4, 72),
         ("RDRS", 4, 72),
@@ -333,9 +333,9 @@ mod tests {
                 " 2 streams  2 readers  3 parked  1.0 KiB lost  4.0 MiB held of 4.0 GiB",
                 " in     10 MiB/s  ▄",
                 " out    20 MiB/s  █",
-                " ID     NAME                    RATE FILL         PARK RDRS LARGEST LAG",
-                " VS2    cpu0                10 MiB/s ██████ 100%     3    2 4.0 MiB 2.1 s",
-                " VS3    a?[31mb (ended)        0 B/s          0%     0    0 -",
+                " ID     NAME                     RATE FILL         PARK RDRS LARGEST LAG",
+                " VS2    cpu0                 10 MiB/s ██████ 100%     3    2 4.0 MiB 2.1 s",
+                " VS3    a?[31mb (ended)         0 B/s          0%     0    0 -",
                 "",
             ]
         );
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn a_narrow_terminal_keeps_what_matters() {
         let lines = draw_at(&view(), 50, 8);
-        assert_eq!(lines[3], " VS2    cpu0     10 MiB/s 4.0 MiB 2.1 s");
+        assert_eq!(lines[3], " VS2    cpu0          10 MiB/s 4.0 MiB 2.1 s");
         for (width, height) in [(20, 5), (10, 3), (1, 1)] {
             draw_at(&view(), width, height);
         }
