@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::demo::Demo;
+use crate::support::peer::quoted;
 use crate::support::{Browser, PATIENCE, TestServer, Tool, wait_until};
 
 const ENTER: &str = "\u{e007}";
@@ -130,6 +131,76 @@ fn a_full_stream_says_whom_it_waits_for() {
     browser.wait_until("and no longer when it is over", &format!("!{held}.checkVisibility()"));
 }
 
+/// What the terminal shows.
+const TAIL: &str =
+    "document.querySelector('#tail .xterm-rows')?.textContent.replaceAll('\\u00a0', ' ')";
+
+fn wait_for_tail(browser: &Browser, text: &str) {
+    browser.wait_until(&format!("the tail shows {text:?}"), &format!("{TAIL}?.includes('{text}')"));
+}
+
+#[test]
+fn the_tail_shows_bytes_as_they_come_and_the_end() {
+    let server = TestServer::start();
+    let mut writer = server.peer();
+    let stream = writer.create("Tail", json!({"Linger": 60_000}));
+    assert_eq!(writer.write(&stream, b"printed before you came\n"), 0);
+    let browser = look_at(&server);
+    browser.run(&format!("location.hash = '#/{stream}'"));
+    wait_for_tail(&browser, "printed before you came");
+    // A character in two writes; a title and a link, which are the stream's and not the page's.
+    for piece in [&b"gr\xc3"[..], b"\xbcn \x1b[32mdone\x1b[0m", b"\x1b]0;taken over\x07", b" ok"] {
+        assert_eq!(writer.write(&stream, piece), 0);
+    }
+    wait_for_tail(&browser, "gr\u{fc}n done ok");
+    let green = b"\x1b[38;2;10;160;10m true\x1b[0m";
+    assert_eq!(writer.write(&stream, green), 0);
+    wait_for_tail(&browser, "done ok true");
+    let colours = "return [...document.querySelectorAll('#tail .xterm-rows span')] \
+                   .filter((span) => span.style.color !== '').length";
+    assert_ne!(browser.run(colours), json!(0), "its own colours are shown");
+    let link = b"\x1b]8;;http://127.0.0.1:1/\x07link\x1b]8;;\x07 here";
+    assert_eq!(writer.write(&stream, link), 0);
+    wait_for_tail(&browser, "link here");
+    assert_eq!(text(&browser, "document.querySelector('title')"), "Weir");
+    assert_eq!(browser.run("return document.querySelectorAll('#tail a').length"), json!(0));
+    assert_eq!(writer.streams("eos", &[&quoted(&stream)]), 0);
+    wait_for_tail(&browser, "end of stream");
+    browser.wait_until(
+        "the state says so too",
+        "/ended/.test(document.querySelector('#tail-state').textContent)",
+    );
+    assert_no_errors(&browser);
+}
+
+#[test]
+fn a_gap_in_the_tail_is_marked_to_the_byte() {
+    let server = TestServer::start();
+    let mut writer = server.peer();
+    let stream = writer.create("Gap", json!({"BufferSize": 1000, "History": 1000}));
+    assert_eq!(writer.write(&stream, &[b'a'; 500]), 0);
+    let browser = look_at(&server);
+    browser.run(&format!("location.hash = '#/{stream}'"));
+    browser.wait_until(
+        "the tail is there",
+        "document.querySelector('#tail-state').textContent == 'live, at 500'",
+    );
+    browser.run("document.querySelector('#tail-pause').click()");
+    wait_until(PATIENCE, "the reader is gone", || {
+        server.stats()["streams"][0]["reader_count"] == json!(0)
+    });
+    for _ in 0..10 {
+        assert_eq!(writer.write(&stream, &[b'b'; 1000]), 0);
+    }
+    browser.run("document.querySelector('#tail-pause').click()");
+    wait_for_tail(&browser, "9,000 bytes lost");
+    let notice = "document.querySelector('#tail-lost')";
+    browser.wait_until("and above it", &format!("{notice}.checkVisibility()"));
+    assert!(text(&browser, notice).contains("8.8 KiB lost in 1 gap"), "{}", text(&browser, notice));
+    wait_for_tail(&browser, &"b".repeat(20));
+    assert_no_errors(&browser);
+}
+
 #[test]
 fn a_lost_connection_is_said_and_comes_back_by_itself() {
     let mut server = TestServer::start();
@@ -138,6 +209,7 @@ fn a_lost_connection_is_said_and_comes_back_by_itself() {
     let browser = look_at(&server);
     let rows = "document.querySelector('#stream-table tbody').textContent";
     browser.wait_until("its stream is shown", &format!("{rows}.includes('before')"));
+    browser.run("document.querySelector('tr[data-stream] a').click()");
     drop(writer);
     assert_eq!(server.terminate(), Some(0));
     browser.wait_until(
@@ -147,7 +219,8 @@ fn a_lost_connection_is_said_and_comes_back_by_itself() {
     );
     let server = server.start_again();
     let mut writer = server.peer();
-    writer.create("After", json!({"Name": "after"}));
+    let stream = writer.create("After", json!({"Name": "after"}));
+    assert_eq!(writer.write(&stream, b"bytes of another broker"), 0);
     browser.wait_until(
         "it is back, without a hand",
         &format!(
@@ -155,6 +228,8 @@ fn a_lost_connection_is_said_and_comes_back_by_itself() {
              && !{rows}.includes('before')"
         ),
     );
+    browser.run(&format!("location.hash = '#/{stream}'"));
+    wait_for_tail(&browser, "bytes of another broker");
 }
 
 #[test]

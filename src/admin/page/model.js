@@ -3,6 +3,9 @@
 /** Samples of the plot: five minutes at one a second. */
 const SAMPLES_MAX = 300;
 
+/** How much slower than ours the broker's clock may seem: an answer takes its time. */
+const CLOCK_SLACK_MS = 3000;
+
 /** Holds what lasts longer than one answer: what rates are made of, and the plot's samples. */
 export class Model {
   constructor() {
@@ -17,7 +20,7 @@ export class Model {
 
   /** Takes an answer in. Says what the views show. */
   take(stats) {
-    const restarted = this.before !== null && stats.uptime_ms < this.before.uptimeMs;
+    const restarted = this.before !== null && isAnother(this.before, stats.uptime_ms);
     if (restarted) this.forget();
     const rates = new Rates(this.before, stats.uptime_ms);
     const totals = stats.totals;
@@ -74,8 +77,14 @@ class Rates {
   }
 
   forNext() {
-    return { counts: this.counts, uptimeMs: this.uptimeMs };
+    return { counts: this.counts, uptimeMs: this.uptimeMs, at: Date.now() };
   }
+}
+
+/** Whether an answer is of another run of the broker: its clock went back, or not far enough on. */
+function isAnother(before, uptimeMs) {
+  const passed = Date.now() - before.at;
+  return uptimeMs < before.uptimeMs || uptimeMs - before.uptimeMs < passed - CLOCK_SLACK_MS;
 }
 
 function streamRow(stream, place, rates) {

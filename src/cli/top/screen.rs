@@ -9,7 +9,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, Sparkline, Table, TableState};
 use crate::cli::quantity::{bytes, rate, span};
 use crate::cli::stats::{Reader, Stream};
 use crate::cli::table::plain;
-use crate::cli::top::view::View;
+use crate::cli::top::view::{Sort, View};
 
 /// Rows of a screen that has room for the throughput lines.
 const SPARKLINE_ROWS_MIN: u16 = 14;
@@ -273,19 +273,20 @@ fn bar(percent: u64, cells: u64) -> String {
 }
 
 fn draw_keys(frame: &mut Frame<'_>, area: Rect, view: &View) {
-    let text = match view.is_open() {
-        true => " Esc back  ↑↓ move  q quit".to_owned(),
-        false => format!(
-            " q quit  ↑↓ choose  Enter readers  by: a l r f (attention, lag, rate, fill): {}",
-            view.sort.name()
-        ),
-    };
-    // The order that counts is seen also where the line is cut.
-    let text = match text.chars().count() > usize::from(area.width) && !view.is_open() {
-        true => format!(" q ↑↓ Enter  a l r f: {}", view.sort.name()),
-        false => text,
-    };
-    frame.render_widget(Line::styled(text, QUIET), area);
+    if view.is_open() {
+        frame.render_widget(Line::styled(" Esc back  ↑↓ move  q quit", QUIET), area);
+        return;
+    }
+    let mut line = Line::styled(" q quit  ↑↓ choose  Enter readers  sort by", QUIET);
+    for sort in Sort::ALL {
+        let style = match sort == view.sort {
+            true => Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+            false => QUIET,
+        };
+        line.push_span(Span::from("  "));
+        line.push_span(Span::from(sort.name()).style(style));
+    }
+    frame.render_widget(line, area);
 }
 
 #[cfg(test)]
@@ -339,7 +340,10 @@ mod tests {
                 "",
             ]
         );
-        assert!(lines[23].ends_with("fill): attention"), "{}", lines[23]);
+        assert_eq!(
+            lines[23],
+            " q quit  ↑↓ choose  Enter readers  sort by  attention  lag  rate  fill"
+        );
     }
 
     #[test]

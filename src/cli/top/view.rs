@@ -21,6 +21,9 @@ pub(crate) enum Sort {
 }
 
 impl Sort {
+    pub(crate) const ALL: [Sort; 4] = [Sort::Attention, Sort::Lag, Sort::Rate, Sort::Fill];
+
+    /// Its first letter is its key.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Sort::Attention => "attention",
