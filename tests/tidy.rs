@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("id", &[]),
     ("time", &[]),
-    ("stream", &["id", "time"]),
+    ("stream", &["id", "stats", "time"]),
     ("wire", &["id"]),
     ("channel", &["wire", "id", "time"]),
     ("service", &["wire", "stream", "id", "time"]),

@@ -118,7 +118,8 @@ impl Acceptor {
                     // Each doubling, so that a flood of connections is not a flood of lines.
                     if progress.refused.is_power_of_two() {
                         let refused = progress.refused;
-                        warn!(%peer, refused, channels_max, "connection closed: limits.channels_max is reached");
+                        let knob = "limits.channels_max";
+                        warn!(%peer, refused, channels_max, knob, "connection closed: too many are open");
                     }
                     return;
                 }

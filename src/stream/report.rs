@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::id::{ChannelId, Offset, StreamId};
-use crate::stream::{Direction, Marks, StallTimeout};
+use crate::stats::Histogram;
+use crate::stream::{Direction, Marks, StallTimeout, Traffic};
 use crate::time::Instant;
 
 /// One stream, seen from its home.
@@ -97,4 +98,12 @@ pub struct EngineReport {
     pub delivered_bytes: u64,
     /// Bytes lost to readers here, ever.
     pub lost_bytes: u64,
+    /// The same by type.
+    pub traffic: Traffic,
+    /// Readers that became lagging, ever.
+    pub stalls: u64,
+    /// Nanoseconds that writes waited for space; `None` of no engine.
+    pub park_time: Option<Histogram>,
+    /// Bytes that waited for a reader when a read of it was answered; `None` of no engine.
+    pub reader_lag: Option<Histogram>,
 }

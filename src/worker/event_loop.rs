@@ -134,7 +134,9 @@ impl Worker {
     /// How long the next poll may wait. Ends the accounting of the turn behind it.
     fn rest_allowed(&mut self, must_go_on: bool) -> Option<Duration> {
         let end = self.clock.now().instant;
-        self.counters.busy += end.since(self.now.instant);
+        let busy = end.since(self.now.instant);
+        self.counters.busy += busy;
+        self.counters.turn_time.0.record(busy.as_nanos() as u64);
         if must_go_on || !self.queue.is_empty() || !self.links.bell.may_rest() {
             return Some(Duration::ZERO);
         }

@@ -33,6 +33,6 @@ pub use mail::{MAIL_MAX, Mail, ReportSink};
 pub use mailbox::{Inbox, Outbox, Refused, mailbox};
 pub use phase::{Phase, PhaseFlag};
 pub use placement::Placement;
-pub use report::{Counters, WorkerReport};
+pub use report::{Counters, TurnTime, WorkerReport};
 pub use shard::{ChannelReport, Identity, Limits, Shard, ShardReport};
 pub use tuning::Tuning;

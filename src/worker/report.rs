@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::id::WorkerId;
+use crate::stats::Histogram;
 use crate::time::Now;
 use crate::worker::ShardReport;
 
@@ -32,6 +33,8 @@ pub struct Counters {
     pub turns: u64,
     /// Time spent on something other than waiting.
     pub busy: Duration,
+    /// Nanoseconds that each of them took.
+    pub turn_time: TurnTime,
     /// Connections taken on.
     pub connections: u64,
     /// Bytes read from sockets.
@@ -40,4 +43,14 @@ pub struct Counters {
     pub sent_bytes: u64,
     /// Connections that broke (reset, keep-alive without answer).
     pub broken: u64,
+}
+
+/// How long turns take, in nanoseconds; the first bound is about a microsecond.
+#[derive(Clone, Copy, Debug)]
+pub struct TurnTime(pub Histogram);
+
+impl Default for TurnTime {
+    fn default() -> TurnTime {
+        TurnTime(Histogram::new(10))
+    }
 }

@@ -3,6 +3,7 @@
 mod ending;
 mod limits;
 mod memory;
+mod notices;
 mod report;
 mod session;
 mod sessions;
@@ -26,6 +27,7 @@ pub use limits::Limits;
 pub use report::{ChannelReport, ShardReport};
 
 use memory::Memory;
+use notices::Notices;
 use session::{Session, Step, Surroundings};
 use sessions::Sessions;
 
@@ -54,6 +56,7 @@ pub struct Shard {
     /// Channels whose end is under way, and which get what answers there are first.
     answering: Vec<ChannelId>,
     memory: Memory,
+    notices: Notices,
     encodings: Encodings,
     /// When the ends that are under way must have come on, in order; the timeout is one.
     end_deadlines: VecDeque<(Instant, ChannelId)>,
@@ -90,6 +93,7 @@ impl Shard {
             end_deadlines: VecDeque::new(),
             abandoned: VecDeque::new(),
             memory: Memory::default(),
+            notices: Notices::default(),
             encodings: Encodings::default(),
             turn: 0,
             now: Now::default(),
@@ -125,7 +129,7 @@ impl Shard {
         let id = session.id;
         self.channels_opened += 1;
         self.hello_deadlines.insert((deadline, id));
-        self.engine.open(id, session.peer.clone());
+        self.engine.open_through(id, door, session.peer.clone());
         self.mark_ready(id);
         if self.is_draining {
             let text = "The broker is shutting down";
@@ -296,6 +300,7 @@ impl Shard {
         self.take_effects(now);
         self.go_on_ending(now);
         self.feed_starved();
+        self.tell_notices();
         self.encodings.clear();
         self.turn += 1;
         for channel in std::mem::take(&mut self.exhausted) {
@@ -375,7 +380,8 @@ impl Shard {
             }
             let text = format!("No Hello within {:?}", self.limits.hello_timeout);
             if let Some(session) = self.sessions.get(channel) {
-                tracing::info!(worker = %self.me, %channel, peer = %session.peer, "{text}");
+                let knob = "limits.hello_timeout";
+                tracing::info!(worker = %self.me, %channel, peer = %session.peer, knob, "{text}");
             }
             let report = error_report(error_code::PROTOCOL, now.unix_ms, &text);
             self.hello_deadlines.pop_first();

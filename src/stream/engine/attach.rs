@@ -231,10 +231,10 @@ impl Engine {
     /// Takes a home's leave in: the view is there afterwards, with the bytes that belong to it.
     pub(super) fn take_grant(&mut self, grant: &Grant) {
         let Some(attaches) = grant.attach else { return };
-        let view = self
-            .views
-            .entry(grant.meta.id)
-            .or_insert_with(|| View::new(grant.meta.clone(), grant.sent_from).into());
+        let view = self.views.entry(grant.meta.id).or_insert_with(|| {
+            self.past.name(&grant.meta.stream_type);
+            View::new(grant.meta.clone(), grant.sent_from).into()
+        });
         view.attaches_seen = attaches;
         if grant.sent_from < view.log.start() {
             view.log.prepend(grant.sent_from, grant.sent.clone());
