@@ -39,6 +39,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("mio", &["net", "worker", "server"]),
     ("prometheus_client", &["admin"]),
     ("rand", &[]),
+    ("ratatui", &["cli"]),
+    ("rustix", &["cli", "net", "server", "worker"]),
     ("serde_json", &["wire", "channel", "service", "admin", "client", "cli", "config", "server"]),
     ("signal_hook", &["server", "cli"]),
     ("socket2", &["net", "client"]),

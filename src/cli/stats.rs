@@ -2,6 +2,8 @@
 
 mod fetch;
 mod report;
+#[cfg(test)]
+mod sample;
 
 use std::io::{self, Write};
 
@@ -122,7 +124,8 @@ mod tests {
         assert_eq!(
             text,
             "\
-up 3 min 20 s, 3 channels, 2 streams, 2 readers, 3 parked writes, 95 MiB in, 191 MiB out, 1.0 KiB lost
+up 3 min 20 s, 3 channels, 2 streams, 2 readers, 3 parked writes, \
+             95 MiB in, 191 MiB out, 1.0 KiB lost
 
 ID   TYPE     NAME     STATE      RATE   FILL  PARKED  READERS      LAG   LATE     LOST
 VS2  trace    cpu0     live   10 MiB/s  100 %       3        2  4.0 MiB  2.1 s  1.0 KiB

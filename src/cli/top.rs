@@ -60,7 +60,7 @@ fn look_for_ever(fetcher: Fetcher, every: Duration) -> Receiver<Look> {
             thread::sleep(every);
             // Where is known; why, in the few words that a line has room for.
             let look = look(&fetcher).map_err(|error| match error.downcast_ref() {
-                Some(FetchError::Unreachable { error, .. }) => error.to_string(),
+                Some(FetchError::Unreachable { error, .. }) => error.kind().to_string(),
                 _ => error.to_string(),
             });
             if sender.send(look).is_err() {

@@ -196,7 +196,11 @@ fn a_gap_in_the_tail_is_marked_to_the_byte() {
     wait_for_tail(&browser, "9,000 bytes lost");
     let notice = "document.querySelector('#tail-lost')";
     browser.wait_until("and above it", &format!("{notice}.checkVisibility()"));
-    assert!(text(&browser, notice).contains("8.8 KiB lost in 1 gap"), "{}", text(&browser, notice));
+    assert!(
+        text(&browser, notice).contains("missed 8.8 KiB in 1 gap"),
+        "{}",
+        text(&browser, notice)
+    );
     wait_for_tail(&browser, &"b".repeat(20));
     assert_no_errors(&browser);
 }

@@ -23,3 +23,4 @@ mod slow_readers;
 mod stall;
 mod stats;
 mod tools;
+mod top;

@@ -94,8 +94,8 @@ export class Tail {
     notice.hidden = false;
     setText(
       notice,
-      `This tail was too slow: ${bytes(this.lost.bytes)} lost in ${count(gaps)} ` +
-        `${gaps === 1 ? "gap" : "gaps"}, marked where they are missing.`,
+      `This tail missed ${bytes(this.lost.bytes)} in ${count(gaps)} ` +
+        `${gaps === 1 ? "gap" : "gaps"}, marked where the bytes are missing.`,
     );
     this.mark(`${count(lost)} bytes lost`, 43);
   }

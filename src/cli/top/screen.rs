@@ -47,7 +47,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View) {
     let line = match view.lost() {
         Some((why, seconds)) => Line::styled(
             format!(
-                " no connection to {} for {seconds} s ({}); trying again ",
+                " no connection for {seconds} s, trying again ({}: {}) ",
                 view.address,
                 plain(why)
             ),
@@ -397,7 +397,11 @@ mod tests {
         let mut view = view();
         view.miss("Connection refused".to_owned());
         let lines = draw_at(&view, 100, 24);
-        assert!(lines[0].contains("no connection to 127.0.0.1:9534"), "{}", lines[0]);
+        assert!(
+            lines[0].starts_with(" no connection for 0 s, trying again (127.0.0.1:9534: "),
+            "{}",
+            lines[0]
+        );
         assert!(lines[5].contains("cpu0"), "the last numbers stay");
         view.take(Report::sample());
         assert!(draw_at(&view, 100, 24)[0].starts_with(" weir top"));
