@@ -98,11 +98,7 @@ impl Shell {
                     shown.push_str(&self.answer(line.trim()));
                     shown.push_str(PROMPT);
                 }
-                0x08 | 0x7f => {
-                    if self.line.pop().is_some() {
-                        shown.push_str("\x08 \x08");
-                    }
-                }
+                0x08 | 0x7f => shown.push_str(self.line.pop().map_or("", |_| "\x08 \x08")),
                 b' '..=b'~' if self.line.len() < LINE_BYTES_MAX => {
                     self.line.push(char::from(byte));
                     shown.push(char::from(byte));
