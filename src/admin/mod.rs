@@ -9,6 +9,7 @@ mod bounded;
 mod collect;
 mod control;
 mod guard;
+mod metrics;
 mod page;
 mod query;
 mod routes;

@@ -11,6 +11,7 @@ use axum::routing::get;
 
 use crate::admin::collect::collect;
 use crate::admin::guard::{Guard, Provenance};
+use crate::admin::metrics::{self, Metrics};
 use crate::admin::snapshot::{Selection, Snapshot};
 use crate::admin::workers::Silent;
 use crate::admin::{About, Workers};
@@ -21,11 +22,12 @@ use crate::id::StreamId;
 pub(crate) struct State {
     workers: Workers,
     about: About,
+    metrics: Metrics,
 }
 
 impl State {
     pub(crate) fn new(workers: Workers, about: About) -> State {
-        State { workers, about }
+        State { workers, about, metrics: Metrics::default() }
     }
 
     /// Every number there is, now.
@@ -56,6 +58,7 @@ pub(crate) fn router(state: State, guard: Guard) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/stats", get(stats))
+        .route("/metrics", get(metrics))
         .merge(crate::admin::page::router())
         .route("/streams", get(list))
         .route("/streams/{id}", get(one))
@@ -123,6 +126,17 @@ async fn stats(Extract(state): Extract<State>, RawQuery(query): RawQuery) -> Res
             json(snapshot)
         }
     }
+}
+
+async fn metrics(Extract(state): Extract<State>) -> Response {
+    let reports = match collect(&state.workers).await {
+        Ok(reports) => reports,
+        Err(silent) => return silent.into_response(),
+    };
+    let now = state.about.clock.now();
+    let text =
+        state.metrics.text(reports, |reports| Snapshot::new(&state.about.name, now, reports));
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 
 async fn list(Extract(state): Extract<State>) -> Response {

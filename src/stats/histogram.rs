@@ -24,7 +24,7 @@ impl Histogram {
     #[inline]
     pub fn record(&mut self, value: u64) {
         let bits = u64::BITS - value.saturating_sub(1).leading_zeros();
-        let bucket = (bits.saturating_sub(self.shift) + 1) / 2;
+        let bucket = bits.saturating_sub(self.shift).div_ceil(2);
         self.buckets[(bucket as usize).min(BUCKETS - 1)] += 1;
         self.sum = self.sum.saturating_add(value);
     }

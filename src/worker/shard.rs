@@ -72,6 +72,8 @@ pub struct Shard {
     /// Of channels that are gone.
     errors: u64,
     malformed: u64,
+    without_hello: u64,
+    given_up: u64,
     /// Stands in for the output of a channel that is gone.
     no_output: Output,
 }
@@ -102,6 +104,8 @@ impl Shard {
             commands: 0,
             errors: 0,
             malformed: 0,
+            without_hello: 0,
+            given_up: 0,
             no_output: Output::default(),
         }
     }
@@ -384,6 +388,7 @@ impl Shard {
                 tracing::info!(worker = %self.me, %channel, peer = %session.peer, knob, "{text}");
             }
             let report = error_report(error_code::PROTOCOL, now.unix_ms, &text);
+            self.without_hello += 1;
             self.hello_deadlines.pop_first();
             self.end_now(now, channel, Some(report));
         }
@@ -421,6 +426,8 @@ impl Shard {
             commands: self.commands,
             errors: self.errors + self.sessions.iter().map(Session::errors).sum::<u64>(),
             malformed: self.malformed,
+            without_hello: self.without_hello,
+            abandoned: self.given_up,
         }
     }
 

@@ -14,6 +14,7 @@ mod http_post;
 mod http_tail;
 mod idle_memory;
 mod memory_limit;
+mod metrics;
 mod python_client;
 mod relay;
 mod reload;

@@ -33,6 +33,25 @@ pub(crate) struct Snapshot {
     channels: Vec<ChannelRow>,
 }
 
+/// What all rows come to.
+#[derive(Debug, Default)]
+pub(crate) struct Summary {
+    pub(crate) uptime_ms: u64,
+    /// By door, as in [`Door::ALL`].
+    pub(crate) channels: [u64; Door::ALL.len()],
+    /// Likewise.
+    pub(crate) readers: [u64; Door::ALL.len()],
+    pub(crate) lagging: u64,
+    pub(crate) stalled: u64,
+    pub(crate) full: u64,
+    pub(crate) parked_writes: u64,
+    pub(crate) parked_bytes: u64,
+    pub(crate) parked_reads: u64,
+    pub(crate) unsent_bytes: u64,
+    /// Bytes and milliseconds, the largest first.
+    pub(crate) largest_lags: Vec<(u64, u64)>,
+}
+
 impl Snapshot {
     /// Joins the workers' reports: each stream gets the readers that all workers have of it.
     pub(crate) fn new(name: &str, now: Now, reports: Vec<WorkerReport>) -> Snapshot {
@@ -95,6 +114,34 @@ impl Snapshot {
             value
         };
         self.streams.into_iter().map(row).collect()
+    }
+
+    /// What all rows come to; the lags of the `most` readers that are furthest back.
+    pub(crate) fn summary(&self, most: usize) -> Summary {
+        let mut summary = Summary { uptime_ms: self.uptime_ms, ..Summary::default() };
+        let mut lags = Vec::new();
+        let at = |front| usize::from(front == Door::Http.as_str());
+        for stream in &self.streams {
+            summary.full += u64::from(stream.parked_writes > 0);
+            summary.parked_writes += stream.parked_writes;
+            summary.parked_bytes += stream.parked_bytes;
+        }
+        let rows = self.streams.iter().flat_map(|stream| &stream.readers);
+        for reader in rows.chain(&self.unmatched_readers) {
+            summary.readers[at(reader.front)] += 1;
+            summary.lagging += u64::from(reader.lagging);
+            summary.stalled += u64::from(reader.stalled);
+            summary.parked_reads += reader.pending_reads;
+            lags.push((reader.lag, reader.lag_ms));
+        }
+        for channel in &self.channels {
+            summary.channels[at(channel.front)] += 1;
+            summary.unsent_bytes += channel.unsent_bytes;
+        }
+        lags.sort_unstable_by_key(|lag| std::cmp::Reverse(*lag));
+        lags.truncate(most);
+        summary.largest_lags = lags;
+        summary
     }
 
     /// One stream with its readers.

@@ -92,6 +92,7 @@ impl Shard {
                 knob = "limits.linger_timeout", "{text}"
             );
             self.abort(now, channel);
+            self.given_up += 1;
             self.abandoned.push_back(channel);
         }
     }

@@ -46,4 +46,8 @@ pub struct ShardReport {
     pub errors: u64,
     /// Channels closed because of a malformed message, ever.
     pub malformed: u64,
+    /// Channels closed because the peer never said Hello.
+    pub without_hello: u64,
+    /// Channels given up at their end because the peer took nothing in.
+    pub abandoned: u64,
 }
