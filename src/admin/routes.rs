@@ -38,6 +38,7 @@ impl State {
 }
 
 const ENDPOINTS: &str = "404: nothing here. There are:
+  GET  /                    the dashboard
   GET  /healthz             whether the server is up
   GET  /stats               all numbers, as JSON
   GET  /metrics             numbers for Prometheus

@@ -206,6 +206,27 @@ fn a_gap_in_the_tail_is_marked_to_the_byte() {
 }
 
 #[test]
+fn a_stream_that_is_faster_than_the_page_is_caught_up_with() {
+    let server = TestServer::start();
+    let mut writer = server.zero_copy_peer();
+    let stream = writer.create("Flood", json!({}));
+    let browser = look_at(&server);
+    browser.run(&format!("location.hash = '#/{stream}'"));
+    wait_until(PATIENCE, "the tail is there", || {
+        server.stats()["streams"][0]["reader_count"] == json!(1)
+    });
+    let line =
+        b"a line of the flood, as wide as the terminal that has to wrap and show all of it\r\n";
+    let piece = line.repeat((1 << 20) / line.len());
+    for _ in 0..48 {
+        assert_eq!(writer.write(&stream, &piece), 0);
+    }
+    assert_eq!(writer.write(&stream, b"the very last line"), 0);
+    wait_for_tail(&browser, "the very last line");
+    assert_no_errors(&browser);
+}
+
+#[test]
 fn a_lost_connection_is_said_and_comes_back_by_itself() {
     let mut server = TestServer::start();
     let mut writer = server.peer();

@@ -62,7 +62,9 @@ export class Detail {
     this.showFacts(stream);
     this.showHeld(stream);
     this.showReaders(stream.readers);
-    if (!this.isTailing) {
+    if (this.isTailing) {
+      this.tail.retry();
+    } else {
       this.isTailing = true;
       this.tail.open(stream);
     }

@@ -43,8 +43,10 @@ function navigate() {
 }
 
 function handleKey(event) {
-  const isTyping = event.target.matches("input, select") && event.target.type !== "button";
-  if (event.key === "Escape" && detail.id !== null) {
+  const isTyping = event.target.matches("input, select");
+  // In the filter, Escape clears it first.
+  const clears = event.target === byId("filter") && event.target.value !== "";
+  if (event.key === "Escape" && detail.id !== null && !clears) {
     location.hash = "#/";
   } else if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
@@ -52,8 +54,8 @@ function handleKey(event) {
   }
 }
 
-function showStats(stats) {
-  const now = model.take(stats);
+function showStats(stats, asked) {
+  const now = model.take(stats, asked);
   if (now.restarted) detail.restart();
   showConnection(now);
   showTotals(now);

@@ -3,8 +3,8 @@
 /** Samples of the plot: five minutes at one a second. */
 const SAMPLES_MAX = 300;
 
-/** How much slower than ours the broker's clock may seem: an answer takes its time. */
-const CLOCK_SLACK_MS = 3000;
+/** How much two clocks may drift apart between two answers. */
+const CLOCK_SLACK_MS = 200;
 
 /** Holds what lasts longer than one answer: what rates are made of, and the plot's samples. */
 export class Model {
@@ -18,9 +18,9 @@ export class Model {
     this.before = null;
   }
 
-  /** Takes an answer in. Says what the views show. */
-  take(stats) {
-    const restarted = this.before !== null && isAnother(this.before, stats.uptime_ms);
+  /** Takes in an answer that was asked for at a time. Says what the views show. */
+  take(stats, asked) {
+    const restarted = this.before !== null && isAnother(this.before, stats.uptime_ms, asked);
     if (restarted) this.forget();
     const rates = new Rates(this.before, stats.uptime_ms);
     const totals = stats.totals;
@@ -77,14 +77,16 @@ class Rates {
   }
 
   forNext() {
-    return { counts: this.counts, uptimeMs: this.uptimeMs, at: Date.now() };
+    return { counts: this.counts, uptimeMs: this.uptimeMs, came: performance.now() };
   }
 }
 
-/** Whether an answer is of another run of the broker: its clock went back, or not far enough on. */
-function isAnother(before, uptimeMs) {
-  const passed = Date.now() - before.at;
-  return uptimeMs < before.uptimeMs || uptimeMs - before.uptimeMs < passed - CLOCK_SLACK_MS;
+/**
+ * Whether an answer is of another run of the broker: its clock went on by less than the time that
+ * has passed for certain, from when the one answer had come to when the next was asked for.
+ */
+function isAnother(before, uptimeMs, asked) {
+  return uptimeMs - before.uptimeMs < asked - before.came - CLOCK_SLACK_MS;
 }
 
 function streamRow(stream, place, rates) {

@@ -5,7 +5,7 @@ const HIDDEN_EVERY_MS = 5000;
 const RETRY_MAX_MS = 5000;
 const PATIENCE_MS = 8000;
 
-/** Calls `onStats(stats)` for each answer, and `onFailure(text)` for each that does not come. */
+/** Calls `onStats(stats, asked)` for each answer, with when it was asked for, and `onFailure(text)` for each that does not come. */
 export async function pollForEver(onStats, onFailure) {
   let wait = EVERY_MS;
   for (;;) {
@@ -21,6 +21,7 @@ export async function pollForEver(onStats, onFailure) {
 }
 
 async function ask(onStats) {
+  const asked = performance.now();
   let stats;
   try {
     const answer = await fetch("stats", {
@@ -33,7 +34,7 @@ async function ask(onStats) {
     if (error.name === "TimeoutError") return "The broker does not answer";
     return "No connection to the broker";
   }
-  onStats(stats);
+  onStats(stats, asked);
   return null;
 }
 

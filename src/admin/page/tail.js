@@ -12,6 +12,9 @@ const SCROLLBACK_LINES = 5000;
 const WAITING_BYTES_MAX = 4 << 20;
 const WAITING_BYTES_RESUME = 256 << 10;
 
+/** Until a tail that was refused is asked for again. */
+const RETRY_MS = 3000;
+
 /** The commands of a stream's escape sequences that are not for this page: titles, colours of the
  * palette, links, the clipboard, notifications. */
 const REFUSED_OSC = [0, 1, 2, 4, 5, 7, 8, 9, 10, 11, 12, 17, 19, 52, 104, 110, 111, 112, 777, 1337];
@@ -67,14 +70,23 @@ export class Tail {
     source.addEventListener("lost", (event) => this.takeLost(event));
     source.addEventListener("end", () => this.takeEnd());
     source.addEventListener("error", () => {
-      const isOver = source.readyState === EventSource.CLOSED;
-      this.tell(isOver ? "the broker does not serve this tail" : "connection lost, trying again");
+      const isRefused = source.readyState === EventSource.CLOSED;
+      if (isRefused) this.refusedAt = performance.now();
+      this.tell(isRefused ? "refused, trying again" : "connection lost, trying again");
     });
   }
 
   disconnect() {
     this.source?.close();
     this.source = null;
+    this.refusedAt = null;
+  }
+
+  /** Tries again what the broker has refused, as it does when too many look; not all the time. */
+  retry() {
+    if (this.refusedAt === null || performance.now() - this.refusedAt < RETRY_MS) return;
+    this.disconnect();
+    this.connect(this.offset ?? "oldest");
   }
 
   take(event) {
