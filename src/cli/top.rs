@@ -8,7 +8,7 @@ mod screen;
 mod view;
 
 use std::io::{self, IsTerminal};
-use std::thread;
+use std::thread::{self, Builder};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<Exit> {
     let first = look(&fetcher)?;
     let mut view = View::new(fetcher.address().to_string());
     view.take(first);
-    let looks = look_for_ever(fetcher, Duration::from_millis(args.every).max(EVERY_MIN));
+    let looks = look_for_ever(fetcher, Duration::from_millis(args.every).max(EVERY_MIN))?;
     // Gives the terminal back at a panic too.
     let mut terminal = ratatui::try_init()?;
     let watched = watch(&mut terminal, &mut view, &looks);
@@ -53,9 +53,9 @@ fn look(fetcher: &Fetcher) -> anyhow::Result<Report> {
 }
 
 /// Looks on a thread of its own; the thread ends when nobody takes its looks any more.
-fn look_for_ever(fetcher: Fetcher, every: Duration) -> Receiver<Look> {
+fn look_for_ever(fetcher: Fetcher, every: Duration) -> io::Result<Receiver<Look>> {
     let (sender, receiver) = bounded(1);
-    thread::spawn(move || {
+    Builder::new().name("weir-look".to_owned()).spawn(move || {
         loop {
             thread::sleep(every);
             // Where is known; why, in the few words that a line has room for.
@@ -67,8 +67,8 @@ fn look_for_ever(fetcher: Fetcher, every: Duration) -> Receiver<Look> {
                 return;
             }
         }
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 fn watch(
