@@ -129,11 +129,11 @@ fn draw_streams(frame: &mut Frame<'_>, area: Rect, view: &View) {
         (" ID", 7, 0),
         ("NAME", 0, 0),
         ("TYPE", 12, 100),
-        ("       RATE", 11, 36),
+        ("       RATE", 11, 50),
         ("FILL", 12, 60),
         ("PARK", 4, 72),
         ("RDRS", 4, 72),
-        ("LARGEST LAG", 19, 50),
+        ("LARGEST LAG", 19, 32),
         ("    LOST", 8, 90),
     ];
     let streams = &view.report.streams;
