@@ -16,6 +16,7 @@ use crate::admin::streams::body::{Piece, growing};
 use crate::admin::streams::form::Form;
 use crate::admin::streams::link::{Link, LinkError};
 use crate::admin::streams::refused;
+use crate::admin::workers::Silent;
 use crate::client::{AttachOptions, Attached, CallError, Position, ReadReply, Reply, StallTimeout};
 use crate::id::StreamId;
 
@@ -24,6 +25,9 @@ use crate::id::StreamId;
 /// 400 KiB); what comes then is lost to it.
 const READS_MAX: usize = 2;
 const READ_BYTES: u64 = 64 << 10;
+
+/// How long the broker may take until the first byte could come.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// After so long without bytes an event stream gets a comment, so that no proxy takes it for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -97,10 +101,12 @@ pub(crate) async fn tail(
     peer: Arc<str>,
     permit: OwnedSemaphorePermit,
 ) -> Response {
-    let (attached, relay) = match begin(workers, stream, options, peer).await {
-        Ok(Ok(begun)) => begun,
-        Ok(Err(error)) => return refused(&error),
-        Err(error) => return error.into_response(),
+    let begun = timeout(BEGIN_TIMEOUT, begin(workers, stream, options, peer)).await;
+    let (attached, relay) = match begun {
+        Ok(Ok(Ok(begun))) => begun,
+        Ok(Ok(Err(error))) => return refused(&error),
+        Ok(Err(error)) => return error.into_response(),
+        Err(_) => return LinkError::from(Silent(workers.home(stream))).into_response(),
     };
     let (pieces, body) = growing();
     tokio::spawn(async move {
