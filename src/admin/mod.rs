@@ -10,6 +10,7 @@ mod collect;
 mod control;
 mod guard;
 mod metrics;
+mod page;
 mod query;
 mod routes;
 mod snapshot;

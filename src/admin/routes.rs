@@ -38,6 +38,7 @@ impl State {
 }
 
 const ENDPOINTS: &str = "404: nothing here. There are:
+  GET  /                    the dashboard
   GET  /healthz             whether the server is up
   GET  /stats               all numbers, as JSON
   GET  /metrics             numbers for Prometheus
@@ -59,6 +60,7 @@ pub(crate) fn router(state: State, guard: Guard) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/stats", get(stats))
         .route("/metrics", get(metrics))
+        .merge(crate::admin::page::router())
         .route("/streams", get(list))
         .route("/streams/{id}", get(one))
         .fallback(async || (StatusCode::NOT_FOUND, ENDPOINTS))

@@ -5,16 +5,21 @@
 //! or start [`crate::server`].
 
 pub mod args;
+mod demo;
 mod exit;
 mod log_writer;
 mod logging;
 mod ls;
 mod progress;
 mod publish;
+mod quantity;
 mod raw_output;
 mod retry;
 mod serve;
+mod stats;
+mod table;
 mod tail;
+mod top;
 mod units;
 
 pub use exit::{Exit, OutputError};
@@ -32,6 +37,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Some(Verb::Pub(publish)) => publish::run(&publish),
         Some(Verb::Tail(tail)) => tail::run(tail),
         Some(Verb::Ls(ls)) => ls::run(&ls),
+        Some(Verb::Stats(stats)) => stats::run(&stats),
+        Some(Verb::Top(top)) => top::run(&top),
+        Some(Verb::Demo(serve)) => demo::run(&serve),
     }
 }
 

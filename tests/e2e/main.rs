@@ -5,6 +5,8 @@
 mod support;
 
 mod conformance_scenario;
+mod dashboard;
+mod demo;
 mod exit_codes;
 mod fan_out;
 mod hostile_input;
@@ -22,3 +24,4 @@ mod slow_readers;
 mod stall;
 mod stats;
 mod tools;
+mod top;
