@@ -25,7 +25,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("client", &["wire", "id"]),
-    ("cli", &["client", "config", "id", "server", "time", "wire"]),
+    ("bench", &["wire", "id", "time"]),
+    ("cli", &["bench", "client", "config", "id", "server", "time", "wire"]),
 ];
 
 /// Which rooms may use a library that has no business elsewhere.
@@ -35,11 +36,15 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main"]),
     ("crossbeam", &["worker", "cli"]),
     ("indicatif", &["cli"]),
-    ("mio", &["net", "worker", "server"]),
+    ("hdrhistogram", &["bench"]),
+    ("mio", &["net", "worker", "server", "bench"]),
     ("rand", &[]),
-    ("serde_json", &["wire", "channel", "service", "admin", "client", "cli", "config", "server"]),
+    (
+        "serde_json",
+        &["wire", "channel", "service", "admin", "bench", "client", "cli", "config", "server"],
+    ),
     ("signal_hook", &["server", "cli"]),
-    ("socket2", &["net", "client"]),
+    ("socket2", &["net", "client", "bench"]),
     ("tokio", &["admin"]),
     ("toml", &["config"]),
     ("tracing", &["net", "worker", "server", "admin", "cli", "main"]),

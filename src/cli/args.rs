@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::cli::bench::{BenchArgs, LOADS};
 use crate::cli::units::{key, milliseconds, position, size, stall_timeout};
 use crate::client::{self, Key, Position, StallTimeout};
 use crate::config::{Address, HttpAddress};
@@ -60,6 +61,9 @@ pub enum Verb {
     Tail(TailArgs),
     /// List the streams
     Ls(LsArgs),
+    /// Put a load on a TCF peer with Streams, and say how it did
+    #[command(after_long_help = LOADS, after_help = LOADS)]
+    Bench(BenchArgs),
 }
 
 const SIGNALS: &str = "\

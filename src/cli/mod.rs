@@ -5,6 +5,7 @@
 //! or start [`crate::server`].
 
 pub mod args;
+mod bench;
 mod exit;
 mod log_writer;
 mod logging;
@@ -32,6 +33,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Some(Verb::Pub(publish)) => publish::run(&publish),
         Some(Verb::Tail(tail)) => tail::run(tail),
         Some(Verb::Ls(ls)) => ls::run(&ls),
+        Some(Verb::Bench(args)) => bench::run(&args),
     }
 }
 

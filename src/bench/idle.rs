@@ -1,0 +1,1 @@
+//! Channels that do nothing.

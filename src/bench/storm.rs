@@ -1,0 +1,1 @@
+//! A storm of connections: open, Hello, close, again and again.
