@@ -5,26 +5,40 @@ use std::ops::Range;
 use crate::bench::{BenchError, Shape};
 use crate::time::Instant;
 
-/// The batches of one stream. A batch is done when each of its parties (the readers, and the
-/// publisher where writes are acknowledged) has passed its end.
+/// The batches of one stream. A batch is done when every reader has passed its end, and the
+/// publisher has the server's answers where it gives any.
 #[derive(Debug)]
 pub(crate) struct Flow {
     /// Where the publisher's link has each slot's bytes.
     slots: Vec<Range<usize>>,
-    /// How many parties have passed the batch in each slot.
+    /// How many readers have passed the batch in each slot.
     counts: Vec<u32>,
     queued_at: Vec<Instant>,
     window: u64,
-    parties: u32,
-    /// Batches queued so far, and of these, done.
+    parties: Parties,
+    /// Batches queued so far; of these acknowledged, and done.
     queued: u64,
+    acknowledged: u64,
     done: u64,
     /// Batches that are to be queued at most.
     limit: u64,
 }
 
+/// Who must have a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parties {
+    pub(crate) readers: u32,
+    /// Whether the server answers the publisher.
+    pub(crate) acknowledges: bool,
+}
+
 impl Flow {
-    pub(crate) fn new(slots: Vec<Range<usize>>, shape: Shape, parties: u32, limit: u64) -> Flow {
+    pub(crate) fn new(
+        slots: Vec<Range<usize>>,
+        shape: Shape,
+        parties: Parties,
+        limit: u64,
+    ) -> Flow {
         Flow {
             counts: vec![0; slots.len()],
             queued_at: vec![Instant::default(); slots.len()],
@@ -32,6 +46,7 @@ impl Flow {
             window: shape.window_batches as u64,
             parties,
             queued: 0,
+            acknowledged: 0,
             done: 0,
             limit,
         }
@@ -48,35 +63,54 @@ impl Flow {
         Some(self.slots[slot].clone())
     }
 
-    /// Notes that a party has passed the ends of these batches. `passed` gets when each was queued;
-    /// the result says when the newest that is done now was.
+    /// Notes that a reader has passed the ends of these batches. `passed` gets when each was
+    /// queued, and whether it was the last reader of it. `true`: the window has opened.
     ///
     /// # Errors
     /// [`BenchError::Misbehaved`] where more came than was written.
-    pub(crate) fn pass(
+    pub(crate) fn deliver(
         &mut self,
         batches: Range<u64>,
-        mut passed: impl FnMut(Instant),
-    ) -> Result<Option<Instant>, BenchError> {
-        if batches.end > self.queued {
-            return Err(BenchError::Misbehaved("more came than was written".to_owned()));
-        }
+        mut passed: impl FnMut(Instant, bool),
+    ) -> Result<bool, BenchError> {
+        self.check(&batches)?;
         for batch in batches {
             let slot = self.slot(batch);
             self.counts[slot] += 1;
-            passed(self.queued_at[slot]);
+            passed(self.queued_at[slot], self.counts[slot] == self.parties.readers);
         }
-        let mut newest = None;
+        Ok(self.settle())
+    }
+
+    /// Notes that the server has answered these batches. `true`: the window has opened.
+    ///
+    /// # Errors
+    /// [`BenchError::Misbehaved`] where more came than was written.
+    pub(crate) fn acknowledge(&mut self, batches: Range<u64>) -> Result<bool, BenchError> {
+        self.check(&batches)?;
+        self.acknowledged = batches.end;
+        Ok(self.settle())
+    }
+
+    fn check(&self, batches: &Range<u64>) -> Result<(), BenchError> {
+        if batches.end > self.queued {
+            return Err(BenchError::Misbehaved("more came than was written".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> bool {
+        let before = self.done;
         while self.done < self.queued {
             let slot = self.slot(self.done);
-            if self.counts[slot] < self.parties {
+            let is_answered = !self.parties.acknowledges || self.done < self.acknowledged;
+            if !is_answered || self.counts[slot] < self.parties.readers {
                 break;
             }
             self.counts[slot] = 0;
             self.done += 1;
-            newest = Some(self.queued_at[slot]);
         }
-        Ok(newest)
+        self.done > before
     }
 
     /// Queues nothing any more.
@@ -103,28 +137,54 @@ impl Flow {
 mod tests {
     use super::*;
 
+    const SHAPE: Shape = Shape { batch_writes: 1, window_batches: 2, slots: 3 };
+
+    fn flow(readers: u32, acknowledges: bool, limit: u64) -> Flow {
+        Flow::new(vec![0..1, 1..2, 2..3], SHAPE, Parties { readers, acknowledges }, limit)
+    }
+
     #[test]
-    fn the_window_opens_when_the_slowest_party_has_passed() {
-        let shape = Shape { batch_writes: 1, window_batches: 2, slots: 3 };
-        let slots = vec![0..1, 1..2, 2..3];
-        let mut flow = Flow::new(slots, shape, 2, 4);
+    fn the_window_opens_when_the_slowest_reader_has_passed() {
+        let mut flow = flow(2, false, 4);
         assert_eq!(flow.queue(Instant(10)), Some(0..1));
         assert_eq!(flow.queue(Instant(11)), Some(1..2));
         assert_eq!(flow.queue(Instant(12)), None);
         let mut seen = Vec::new();
-        assert_eq!(flow.pass(0..2, |at| seen.push(at)).unwrap(), None);
-        assert_eq!(seen, [Instant(10), Instant(11)]);
+        assert!(!flow.deliver(0..2, |at, is_last| seen.push((at, is_last))).unwrap());
+        assert_eq!(seen, [(Instant(10), false), (Instant(11), false)]);
         assert_eq!(flow.queue(Instant(12)), None);
-        assert_eq!(flow.pass(0..1, |_| ()).unwrap(), Some(Instant(10)));
+        assert!(flow.deliver(0..1, |at, is_last| seen.push((at, is_last))).unwrap());
+        assert_eq!(seen[2], (Instant(10), true));
         assert_eq!(flow.queue(Instant(13)), Some(2..3));
-        assert!(flow.pass(2..4, |_| ()).is_err());
-        assert_eq!(flow.pass(1..3, |_| ()).unwrap(), Some(Instant(11)));
+        assert!(flow.deliver(2..4, |_, _| ()).is_err());
+        assert!(flow.deliver(1..3, |_, _| ()).unwrap());
         assert_eq!(flow.queue(Instant(14)), Some(0..1));
         assert_eq!(flow.queue(Instant(14)), None);
-        flow.pass(2..4, |_| ()).unwrap();
+        assert!(flow.deliver(2..4, |_, _| ()).unwrap());
         assert!(!flow.is_over());
-        flow.pass(3..4, |_| ()).unwrap();
+        flow.deliver(3..4, |_, _| ()).unwrap();
         assert!(flow.is_over());
         assert_eq!(flow.done(), 4);
+    }
+
+    #[test]
+    fn answers_are_waited_for_where_there_are_any() {
+        let mut flow = flow(1, true, 2);
+        flow.queue(Instant(1));
+        flow.queue(Instant(1));
+        assert!(!flow.deliver(0..2, |_, is_last| assert!(is_last)).unwrap());
+        assert!(flow.acknowledge(0..1).unwrap());
+        assert!(!flow.is_over());
+        assert!(flow.acknowledge(1..2).unwrap());
+        assert!(flow.is_over());
+        assert!(flow.acknowledge(2..3).is_err());
+    }
+
+    #[test]
+    fn without_readers_answers_are_all_that_counts() {
+        let mut flow = flow(0, true, 1);
+        flow.queue(Instant(1));
+        assert!(flow.acknowledge(0..1).unwrap());
+        assert!(flow.is_over());
     }
 }

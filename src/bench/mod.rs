@@ -14,6 +14,7 @@
 mod error;
 mod files;
 mod flow;
+mod idle;
 mod link;
 mod pattern;
 mod plan;
@@ -21,14 +22,17 @@ mod process;
 mod protocol;
 mod report;
 mod run;
+mod storm;
 mod tcf;
 
 pub use error::BenchError;
 pub use files::raise_open_files;
+pub use idle::{IdleReport, hold_idle};
 pub use pattern::{Check, Pattern};
 pub use plan::{Plan, Shape, Span};
 pub use process::ProcessSample;
 pub use protocol::{Intake, Opened, Protocol, Tally};
 pub use report::{Percentiles, Report, ServerCost};
 pub use run::run;
+pub use storm::{StormReport, storm};
 pub use tcf::{Tcf, TcfOptions};

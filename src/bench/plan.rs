@@ -77,6 +77,9 @@ impl Plan {
         if self.streams == 0 || self.write_bytes == 0 {
             return Err(BenchError::Plan("a load has at least one stream and one byte".to_owned()));
         }
+        if u32::try_from(self.readers).is_err() {
+            return Err(BenchError::Plan("so many readers cannot be counted".to_owned()));
+        }
         Ok(())
     }
 }

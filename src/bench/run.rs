@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll};
 
-use crate::bench::flow::Flow;
+use crate::bench::flow::{Flow, Parties};
 use crate::bench::link::{Link, Role};
 use crate::bench::report::{Counts, Times};
 use crate::bench::{BenchError, Pattern, Plan, ProcessSample, Protocol, Report, Span};
@@ -69,7 +69,8 @@ impl<'a> Run<'a> {
         let batch_bytes = shape.batch_writes * plan.write_bytes;
         let pattern = Pattern::new(shape.ring_writes() * plan.write_bytes, plan.check);
         let per_link = protocol.streams_per_link().max(1);
-        let parties = plan.readers + usize::from(protocol.acknowledges());
+        let parties =
+            Parties { readers: plan.readers as u32, acknowledges: protocol.acknowledges() };
         let limit = match plan.span {
             Span::Time { .. } => u64::MAX,
             Span::Writes(writes) => writes.max(1).div_ceil(shape.batch_writes as u64),
@@ -93,7 +94,7 @@ impl<'a> Run<'a> {
                     }
                     slots.push(from..encoded.len());
                 }
-                flows.push(Flow::new(slots, shape, parties as u32, limit));
+                flows.push(Flow::new(slots, shape, parties, limit));
             }
             links.push(Link::new(opened, Role::Publisher, streams.clone(), encoded)?);
         }
@@ -249,19 +250,24 @@ impl<'a> Run<'a> {
             }
             link.passed[local] = batches.end;
             let bytes = (batches.end - batches.start) * self.batch_bytes;
-            let done = match link.role {
+            let flow = &mut self.flows[stream];
+            let has_opened = match link.role {
                 Role::Reader => {
                     self.counts.delivered_bytes += bytes;
-                    let delivery = &mut self.delivery;
-                    self.flows[stream].pass(batches, |at| delivery.record(now.since(at)))?
+                    let (delivery, round) = (&mut self.delivery, &mut self.round);
+                    flow.deliver(batches, |queued_at, is_last| {
+                        delivery.record(now.since(queued_at));
+                        if is_last {
+                            round.record(now.since(queued_at));
+                        }
+                    })?
                 }
                 Role::Publisher => {
                     self.counts.acknowledged_bytes += bytes;
-                    self.flows[stream].pass(batches, |_| ())?
+                    flow.acknowledge(batches)?
                 }
             };
-            if let Some(queued_at) = done {
-                self.round.record(now.since(queued_at));
+            if has_opened {
                 self.opened.push(stream);
                 self.waiting -= usize::from(self.flows[stream].is_over());
             }

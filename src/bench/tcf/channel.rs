@@ -15,6 +15,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Commands sent before their replies are waited for.
 const PIPELINE: usize = 256;
 
+/// End of stream, end of message: what a channel says last.
+pub(crate) const END: &[u8] = b"\x03\x02\x03\x01";
+
 /// An open channel.
 #[derive(Debug)]
 pub(crate) struct Channel {
@@ -126,6 +129,12 @@ impl Channel {
     pub(crate) fn into_opened(mut self, first: Vec<u8>, intake: Box<dyn Intake>) -> Opened {
         self.received.drain(..self.taken);
         Opened { socket: self.socket, received: self.received, first, intake }
+    }
+
+    /// Ends the channel; the peer's end is not waited for.
+    pub(crate) fn end(mut self) {
+        // Who has gone already cannot be told.
+        let _ = self.socket.write_all(END);
     }
 
     fn send(

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crate::bench::{BenchError, Opened, Plan, Protocol};
 use crate::wire::{MessageWriter, Output};
 use acknowledgements::Acknowledgements;
-pub(crate) use channel::Channel;
+pub(crate) use channel::{Channel, END, hello};
 use deliveries::Deliveries;
 
 /// The least `BufferSize` of a stream that is made for a load: a peer's usual one.
@@ -176,8 +176,7 @@ impl Protocol for Tcf {
     }
 
     fn farewell(&self) -> &'static [u8] {
-        // End of stream, end of message.
-        b"\x03\x02\x03\x01"
+        END
     }
 }
 

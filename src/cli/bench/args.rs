@@ -59,7 +59,11 @@ pub struct BenchArgs {
     /// Time before that, under the same load
     #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "500ms")]
     pub warm_up: u64,
-    /// Instead of a time: at least so many writes to each stream, all of them measured
+    /// Channels at once, for storm and idle [default: 64, 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub channels: Option<u32>,
+    /// Instead of a time: at least so many writes to each stream, or channels of a storm, all of
+    /// them measured
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub writes: Option<u64>,
     /// Compare every byte that is delivered; otherwise all are counted and samples compared
@@ -86,6 +90,10 @@ pub enum Load {
     Streams,
     /// One write at a time.
     RoundTrip,
+    /// Connections: open, Hello, close.
+    Storm,
+    /// Channels that do nothing.
+    Idle,
 }
 
 /// The numbers of a load that is not told otherwise.
@@ -105,6 +113,8 @@ impl Load {
             Load::FanOut => "fan-out",
             Load::Streams => "streams",
             Load::RoundTrip => "round-trip",
+            Load::Storm => "storm",
+            Load::Idle => "idle",
         }
     }
 
@@ -114,7 +124,7 @@ impl Load {
             Load::Small => (64, 1, 1),
             Load::FanOut => (16 << 10, 1, 8),
             Load::Streams => (256, 200, 2),
-            Load::RoundTrip => (256, 1, 1),
+            Load::RoundTrip | Load::Storm | Load::Idle => (256, 1, 1),
         };
         Usual { write_bytes, streams, readers }
     }

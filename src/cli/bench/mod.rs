@@ -15,6 +15,11 @@ use crate::bench::{self, BenchError, Check, Plan, Report, Span, Tcf, TcfOptions}
 use crate::cli::{Exit, OutputError};
 use crate::client::Address;
 
+/// Connections at once in a storm: more than a server accepts in one turn.
+const STORM_AT_ONCE: usize = 64;
+/// Idle channels: within what a process may usually open.
+const IDLE_CHANNELS: usize = 1000;
+
 /// Carries the load out and prints what it has shown.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     bench::raise_open_files();
@@ -61,11 +66,26 @@ struct Named<'a, T> {
 }
 
 fn put_load(args: &BenchArgs, address: SocketAddr) -> Result<String, BenchError> {
-    let report = put_writes(args, address)?;
-    Ok(match args.json {
-        true => json(args.load, &report),
-        false => show::report(args.load, &report),
-    })
+    let channels = |usual| args.channels.map_or(usual, |count| count as usize);
+    match args.load {
+        Load::Storm => {
+            let at_once = channels(STORM_AT_ONCE);
+            let report = bench::storm(address, at_once, span(args), args.pid)?;
+            Ok(told(args, &report, show::storm))
+        }
+        Load::Idle => {
+            let report = bench::hold_idle(address, channels(IDLE_CHANNELS), args.pid)?;
+            Ok(told(args, &report, show::idle))
+        }
+        _ => {
+            let report = put_writes(args, address)?;
+            Ok(told(args, &report, |report| show::report(args.load, report)))
+        }
+    }
+}
+
+fn told<T: Serialize>(args: &BenchArgs, report: &T, show: impl FnOnce(&T) -> String) -> String {
+    if args.json { json(args.load, report) } else { show(report) }
 }
 
 fn json<T: Serialize>(load: Load, report: &T) -> String {
@@ -100,14 +120,18 @@ fn plan(args: &BenchArgs) -> Plan {
             (None, Load::RoundTrip) => write_bytes,
             (None, _) => Plan::usual_window(streams, write_bytes),
         },
-        span: match args.writes {
-            Some(writes) => Span::Writes(writes),
-            None => Span::Time {
-                warm_up: Duration::from_millis(args.warm_up),
-                measured: Duration::from_millis(args.time),
-            },
-        },
+        span: span(args),
         check: if args.check_all { Check::Full } else { Check::Sampled },
         pid: args.pid,
+    }
+}
+
+fn span(args: &BenchArgs) -> Span {
+    match args.writes {
+        Some(writes) => Span::Writes(writes),
+        None => Span::Time {
+            warm_up: Duration::from_millis(args.warm_up),
+            measured: Duration::from_millis(args.time),
+        },
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use weir::bench::{self, Check, Plan, Protocol, Span, Tcf, TcfOptions};
-use weir_load::Raw;
+use weir_load::{Nats, Raw, Redis};
 
 /// Puts one load on one server and prints what it has shown as JSON
 #[derive(Debug, Parser)]
@@ -44,6 +44,8 @@ struct Args {
 enum Spoken {
     Tcf,
     Raw,
+    Nats,
+    Redis,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -67,6 +69,8 @@ fn main() -> anyhow::Result<()> {
             publishers: args.address,
             subscribers: args.subscribers.unwrap_or(args.address),
         }),
+        Spoken::Nats => Box::new(Nats { address: args.address }),
+        Spoken::Redis => Box::new(Redis { address: args.address }),
     };
     let report = bench::run(protocol.as_mut(), &plan)?;
     println!("{}", serde_json::to_string_pretty(&report)?);
