@@ -98,7 +98,7 @@ pub struct Report {
     pub bytes_per_second: f64,
     /// Writes of the whole run, with those that were not measured. Every reader got all of them.
     pub writes_total: u64,
-    /// From queueing a batch of writes (one write, where the window is one) until one reader had it.
+    /// From queueing a batch of writes (one, where the window is one) until one reader had it.
     pub delivery: Percentiles,
     /// And until everyone had it.
     pub round: Percentiles,

@@ -63,7 +63,10 @@ impl Intake for Acknowledgements {
         let has_one_stream = tally.positions.len() == 1;
         let mut count = 0;
         for reply in input.chunks_exact(self.reply_bytes) {
-            if reply[..front] != *FRONT || reply[back..] != *BACK {
+            let is_usual = reply[..front] == *FRONT
+                && reply[back..] == *BACK
+                && (has_one_stream || reply[front..back].iter().all(u8::is_ascii_digit));
+            if !is_usual {
                 self.take_with_care(&input[used..], tally)?;
                 used = input.len();
                 break;
@@ -75,11 +78,17 @@ impl Intake for Acknowledgements {
                 continue;
             }
             let digits = reply[front..back].iter();
-            let token = digits.fold(0, |sum, digit| sum * 10 + usize::from(digit & 0xf));
+            let token = digits.fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'));
             self.count(token, tally)?;
         }
         if count > 0 {
             tally.advance(0, count * self.write_bytes);
+        }
+        let rest = &input[used..];
+        if !rest.starts_with(FRONT) && !FRONT.starts_with(rest) {
+            // Shorter than a reply, and none: more need not come.
+            self.take_with_care(rest, tally)?;
+            used = input.len();
         }
         Ok(used)
     }
@@ -133,6 +142,7 @@ mod tests {
         for (input, text) in [
             (&refused[..], "refused Streams.write: End of file"),
             (b"N\x00000\0\x03\x01", "does not know"),
+            (b"\x03\x02", "closed"),
             (unknown, "token 200"),
             (b"R\x00abc\0\0\x03\x01\x03\x02\0\x03\x01", "cannot be understood"),
             (b"\x03\x02\0\x03\x01      ", "closed"),

@@ -1,7 +1,5 @@
 //! A plot with two logarithmic axes, as SVG.
 
-use std::fmt::Write;
-
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 400.0;
 const LEFT: f64 = 80.0;
@@ -72,7 +70,6 @@ impl Plot {
         let x = Axis::around(points().map(|point| point.0), LEFT, WIDTH - RIGHT);
         let y = Axis::around(points().map(|point| point.1), HEIGHT - BOTTOM, TOP);
         let mut svg = String::new();
-        // Writing to a string does not fail.
         let mut put = |text: String| svg.push_str(&format!("{text}\n"));
         put(format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \

@@ -144,7 +144,7 @@ pub fn replace_section(document: &str, section: &str, text: &str) -> Result<Stri
     let missing = || format!("the document has no marks for the section {section}");
     let from = document.find(&begin).with_context(missing)? + begin.len();
     let length = document[from..].find(&end).with_context(missing)?;
-    Ok(format!("{}\n{}\n{}", &document[..from], text.trim(), &document[from + length..]))
+    Ok(format!("{}\n{}\n\n{}", &document[..from], text.trim(), &document[from + length..]))
 }
 
 fn put(text: &mut String, more: &str) {
