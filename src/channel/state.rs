@@ -127,6 +127,11 @@ impl Channel {
         matches!(self.state, State::WaitingForHello | State::Open)
     }
 
+    /// Whether commands are carried out.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
     /// Whether our end of stream has left.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)

@@ -2,8 +2,8 @@
 
 use crate::id::{Offset, StreamId};
 use crate::service::{error_code, error_report, stream_broker};
-use crate::stream::{Refusal, Reply};
-use crate::wire::{ErrorReport, MessageWriter, Output};
+use crate::stream::{Chunks, Refusal, Reply};
+use crate::wire::{Encodings, ErrorReport, MessageWriter, Output, plain_reply};
 
 /// Writes the answer to one command. Used up by it: a command has exactly one.
 #[derive(Debug)]
@@ -48,6 +48,19 @@ impl<'a> Responder<'a> {
         error_report(code, self.unix_ms, text)
     }
 
+    /// Writes what a read got.
+    pub fn deliver(self, data: &Chunks, lost: u64, eos: bool, encodings: &mut Encodings) {
+        let pieces = data.as_slice();
+        if self.zero_copy {
+            return plain_reply::read(self.output, self.token, pieces, lost, eos);
+        }
+        let writer = match encodings.quoted(pieces) {
+            Some(text) => self.begin().quoted(text),
+            None => self.begin().binary(pieces),
+        };
+        writer.error(None).integer(lost).boolean(eos).end();
+    }
+
     /// Writes what the core answered.
     pub fn answer(self, reply: Reply) {
         match reply {
@@ -55,7 +68,7 @@ impl<'a> Responder<'a> {
                 let writer = self.begin().binary(data.as_slice()).error(None);
                 writer.integer(lost).boolean(eos).end();
             }
-            Reply::Done(Ok(())) => self.begin().error(None).end(),
+            Reply::Done(Ok(())) => plain_reply::success(self.output, self.token),
             Reply::Read { data, error: Some(refusal), lost, eos } => {
                 let report = self.refusal_report(&refusal);
                 let writer = self.begin().binary(data.as_slice()).error(Some(&report));

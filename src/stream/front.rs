@@ -129,7 +129,8 @@ impl Front {
         count: usize,
         ceiling: u64,
     ) {
-        stream.append(payload, count, ceiling);
+        stream.make_room(count as u64, ceiling);
+        stream.append(payload, count);
         self.recharge(stream);
     }
 

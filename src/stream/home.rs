@@ -223,7 +223,7 @@ impl Stream {
     }
 
     /// Lets go of what must give way to `count` more bytes, which `space` has room for.
-    fn make_room(&mut self, count: u64, ceiling: u64) {
+    pub(super) fn make_room(&mut self, count: u64, ceiling: u64) {
         let needed = self.log.end().plus(count).back(ceiling);
         if needed > self.log.start() {
             debug_assert!(needed.since(self.log.start()) <= self.log.len() + count);
@@ -231,10 +231,9 @@ impl Stream {
         }
     }
 
-    /// Appends the first `count` bytes of a payload, which `space` has room for. Called through
-    /// `Front::append`, which counts them.
-    pub(super) fn append(&mut self, payload: &Payload<'_>, count: usize, ceiling: u64) {
-        self.make_room(count as u64, ceiling);
+    /// Appends the first `count` bytes of a payload, for which room has been made. What the stream
+    /// holds is to be counted behind it (`Front::recharge`).
+    pub(super) fn append(&mut self, payload: &Payload<'_>, count: usize) {
         self.log.append(payload, count);
         self.accepted_bytes += count as u64;
         self.has_news = true;

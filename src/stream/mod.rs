@@ -33,7 +33,7 @@ mod view;
 pub use chunks::Chunks;
 pub use command::{Command, Flow, Payload};
 pub use effect::{Effect, Reply};
-pub use engine::Engine;
+pub use engine::{Engine, Writes};
 pub use limits::Limits;
 pub use message::Message;
 pub use options::{AttachOptions, Direction, From, Properties, StallTimeout};

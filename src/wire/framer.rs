@@ -128,7 +128,7 @@ impl Framer {
                     let Some(at) = memchr(ESC, input) else {
                         return self.pause(input);
                     };
-                    if input.get(at + 1) == Some(&EOM) && self.is_at_start() {
+                    if input.get(at + 1) == Some(&EOM) && self.holds_nothing() {
                         self.claim(at)?;
                         let text = &input[..at];
                         *input = &input[at + 2..];
@@ -215,7 +215,12 @@ impl Framer {
         self.body.len() + self.blocks_bytes + block
     }
 
-    fn is_at_start(&self) -> bool {
+    /// Whether the next byte begins a message.
+    pub fn is_at_start(&self) -> bool {
+        matches!(self.state, State::Text) && (self.handed_out || self.holds_nothing())
+    }
+
+    fn holds_nothing(&self) -> bool {
         self.body.is_empty() && self.blocks.is_empty()
     }
 
@@ -245,7 +250,7 @@ impl Framer {
     fn pause<'f>(&'f mut self, input: &mut &[u8]) -> Result<Option<Frame<'f>>, WireError> {
         self.take_text(input)?;
         *input = &[];
-        if self.is_at_start() {
+        if self.holds_nothing() {
             if self.body.capacity() > IDLE_BYTES_MAX {
                 self.body = Vec::new();
             }

@@ -16,6 +16,9 @@ pub struct Limits {
     pub json_depth_max: usize,
     /// A BIN block of at least so many bytes is received where it will stay.
     pub large_block_bytes_min: usize,
+    /// Data of at least so many bytes is kept in the buffer it came in. That holds the whole buffer,
+    /// so this is a quarter of one.
+    pub kept_bytes_min: usize,
 }
 
 impl Default for Limits {
@@ -27,6 +30,7 @@ impl Default for Limits {
             argument_bytes_max: 64 << 10,
             json_depth_max: 32,
             large_block_bytes_min: 2048,
+            kept_bytes_min: 16 << 10,
         }
     }
 }

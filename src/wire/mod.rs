@@ -8,6 +8,7 @@
 mod arguments;
 mod base64_text;
 mod body;
+mod encodings;
 mod error;
 mod error_report;
 mod framer;
@@ -17,15 +18,19 @@ mod limits;
 mod message;
 mod message_format;
 mod output;
+mod plain;
+pub mod plain_reply;
 mod scanner;
 mod writer;
 
 pub use arguments::{Arguments, Binary};
 pub use body::Body;
+pub use encodings::Encodings;
 pub use error::WireError;
 pub use error_report::ErrorReport;
 pub use framer::{Frame, Framer};
 pub use limits::Limits;
 pub use message::Header;
 pub use output::Output;
+pub use plain::{Plain, PlainCommands};
 pub use writer::MessageWriter;

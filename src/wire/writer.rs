@@ -143,6 +143,12 @@ impl<'a> MessageWriter<'a> {
         self.nul()
     }
 
+    /// Binary data that is encoded already, in its quotes.
+    pub fn quoted(self, text: Bytes) -> MessageWriter<'a> {
+        self.output.put_shared(text);
+        self.nul()
+    }
+
     /// Completes the message with EOM.
     pub fn end(self) {
         self.output.put_slice(EOM);

@@ -1,12 +1,16 @@
 //! How much one turn may do, so that one fat agent does not starve ten thousand quiet hosts.
 
-/// Bytes read from one connection in one turn. A few times the scratch buffer: enough that a large
+/// Bytes read from one connection in one turn. A few times the receive buffer: enough that a large
 /// transfer spends its time copying, little enough that a turn over many busy connections stays
 /// short.
 pub(crate) const RECEIVE_BYTES_PER_TURN: usize = 256 << 10;
 
-/// The buffer that all connections of a worker are read into, one after the other.
-pub(crate) const SCRATCH_BYTES: usize = 64 << 10;
+/// The buffer that the connections of a worker are read into, one after the other.
+pub(crate) const RECEIVE_BUFFER_BYTES: usize = 64 << 10;
+
+/// Buffers of which parts are kept that a worker remembers, to use them again. Beyond that they are
+/// the allocator's.
+pub(crate) const RECEIVE_BUFFERS_MAX: usize = 64;
 
 /// Mail taken in one turn; the rest is taken in the next, before the worker may sleep.
 pub(crate) const MAIL_PER_TURN: usize = 1024;

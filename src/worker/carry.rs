@@ -127,38 +127,54 @@ impl Worker {
         }
     }
 
-    /// One read, straight into a large block where one is under way, and into the scratch buffer
+    /// One read, straight into a large block where one is under way, and into a receive buffer
     /// behind it.
     fn read_once(&mut self, key: SessionKey, channel: ChannelId) -> Received {
         let Some(session) = self.sessions.get_mut(key) else { return Received::Nothing };
-        let scratch = &mut self.scratch[..];
-        let (outcome, direct, room) = match self.shard.direct(channel) {
+        let mut buffer = self.buffers.take();
+        let room = buffer.len();
+        let (outcome, direct) = match self.shard.direct(channel) {
             Some(block) if !block.is_empty() => {
-                let (direct, room) = (block.len(), block.len() + scratch.len());
-                (read(session, &mut [block, scratch], room), direct, room)
+                let direct = block.len();
+                (read(session, &mut [block, &mut buffer[..]], direct + room), direct)
             }
-            _ => {
-                let room = scratch.len();
-                (read(session, &mut [scratch], room), 0, room)
-            }
+            _ => (read(session, &mut [&mut buffer[..]], room), 0),
         };
-        let Received::Bytes(count) = outcome else { return outcome };
-        debug_assert!(count <= room, "the kernel fills what it was given");
+        let buffer = buffer.freeze();
+        let outcome = match outcome {
+            Received::Bytes(count) => self.take_in(key, channel, count, direct, &buffer),
+            outcome => outcome,
+        };
+        self.buffers.give_back(buffer);
+        outcome
+    }
+
+    /// Hands on what one read brought: `count` bytes, up to `direct` of them in the large block.
+    fn take_in(
+        &mut self,
+        key: SessionKey,
+        channel: ChannelId,
+        count: usize,
+        direct: usize,
+        buffer: &Bytes,
+    ) -> Received {
         self.counters.received_bytes += count as u64;
         let filled = count.min(direct);
         if filled > 0 {
             self.shard.filled(self.now, channel, filled);
         }
-        let mut input = &self.scratch[..count - filled];
+        let mut input = &buffer[..count - filled];
         if !input.is_empty() {
-            self.shard.receive(self.now, channel, &mut input);
+            self.shard.receive_from(self.now, channel, buffer, &mut input);
             if !input.is_empty() {
-                session.leftover = Bytes::copy_from_slice(input);
+                if let Some(session) = self.sessions.get_mut(key) {
+                    session.leftover = Bytes::copy_from_slice(input);
+                }
                 self.queue_if_due(key);
                 return Received::Nothing;
             }
         }
-        outcome
+        Received::Bytes(count)
     }
 
     /// The peer's FIN, with all input taken in before it.
@@ -232,33 +248,43 @@ impl Worker {
             linger.is_shut = true;
             is_over |= session.conn.shutdown_write().is_err();
         }
-        let mut budget = RECEIVE_BYTES_PER_TURN;
-        while !is_over && session.is_readable {
-            if budget == 0 {
-                self.enqueue(key);
-                return;
-            }
-            let room = self.scratch.len();
-            match read(session, &mut [&mut self.scratch[..]], room) {
-                Received::Bytes(count) => {
-                    budget = budget.saturating_sub(count);
-                    let Stage::Lingering(linger) = &mut session.stage else { return };
-                    linger.discarded += count as u64;
-                    is_over = linger.discarded > DISCARD_BYTES_MAX;
-                }
-                Received::Nothing => break,
-                Received::End => {
-                    session.is_readable = false;
-                    break;
-                }
-                Received::Broken(_) => is_over = true,
-            }
-        }
+        let mut buffer = self.buffers.take();
+        is_over |= !is_over && self.discard(key, &mut buffer);
+        self.buffers.give_back(buffer.freeze());
+        let Some(session) = self.sessions.get_mut(key) else { return };
         let Stage::Lingering(linger) = &session.stage else { return };
         let has_ended = session.has_end && !session.is_readable;
         if is_over || (has_ended && linger.is_shut) {
             self.remove(key);
         }
+    }
+
+    /// Throws away what a peer still sends, a turn's share of it. True when it is too much, or the
+    /// connection broke.
+    fn discard(&mut self, key: SessionKey, buffer: &mut [u8]) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return true };
+        let mut budget = RECEIVE_BYTES_PER_TURN;
+        while session.is_readable {
+            if budget == 0 {
+                self.enqueue(key);
+                return false;
+            }
+            let room = buffer.len();
+            match read(session, &mut [&mut *buffer], room) {
+                Received::Bytes(count) => {
+                    budget = budget.saturating_sub(count);
+                    let Stage::Lingering(linger) = &mut session.stage else { return false };
+                    linger.discarded += count as u64;
+                    if linger.discarded > DISCARD_BYTES_MAX {
+                        return true;
+                    }
+                }
+                Received::Nothing => return false,
+                Received::End => session.is_readable = false,
+                Received::Broken(_) => return true,
+            }
+        }
+        false
     }
 
     /// Closes the connections whose linger timeout is over. A peer that still takes the last bytes

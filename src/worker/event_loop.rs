@@ -16,7 +16,8 @@ use tracing::debug;
 use crate::id::WorkerId;
 use crate::net::Conn;
 use crate::time::{Clock, Instant, Now};
-use crate::worker::budget::{MAIL_PER_TURN, READINESS_PER_TURN, SCRATCH_BYTES, SETTLES_PER_TURN};
+use crate::worker::budget::{MAIL_PER_TURN, READINESS_PER_TURN, SETTLES_PER_TURN};
+use crate::worker::receive_buffers::ReceiveBuffers;
 use crate::worker::session::{SessionKey, Sessions};
 use crate::worker::{
     Counters, Doorbell, Identity, Inbox, Limits, Mail, Outbox, Phase, PhaseFlag, Placement,
@@ -63,7 +64,7 @@ pub struct Worker {
     /// coming. One that has sent something meanwhile comes again.
     pub(super) lingering: VecDeque<(Instant, SessionKey)>,
     pub(super) linger_timeout: Duration,
-    pub(super) scratch: Box<[u8]>,
+    pub(super) buffers: ReceiveBuffers,
     pub(super) counters: Counters,
     /// The bounds' version that was taken over last.
     tuning_seen: u64,
@@ -103,7 +104,7 @@ impl Worker {
             sessions: Sessions::default(),
             queue: VecDeque::new(),
             lingering: VecDeque::new(),
-            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            buffers: ReceiveBuffers::default(),
             counters: Counters::default(),
             tuning_seen: 0,
             is_draining: false,

@@ -17,6 +17,7 @@ mod mail;
 mod mailbox;
 mod phase;
 mod placement;
+mod receive_buffers;
 mod report;
 mod session;
 mod shard;

@@ -13,11 +13,13 @@ mod tests;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::id::{ChannelId, WorkerId};
 use crate::service::{error_code, error_report};
 use crate::stream::{Effect, Engine, Message};
 use crate::time::{Instant, Now};
-use crate::wire::{Output, WireError};
+use crate::wire::{Encodings, Output, WireError};
 
 pub use crate::service::Identity;
 pub use limits::Limits;
@@ -52,6 +54,7 @@ pub struct Shard {
     /// Channels whose end is under way, and which get what answers there are first.
     answering: Vec<ChannelId>,
     memory: Memory,
+    encodings: Encodings,
     /// When the ends that are under way must have come on, in order; the timeout is one.
     end_deadlines: VecDeque<(Instant, ChannelId)>,
     /// Channels for `poll_abandoned`.
@@ -85,6 +88,7 @@ impl Shard {
             end_deadlines: VecDeque::new(),
             abandoned: VecDeque::new(),
             memory: Memory::default(),
+            encodings: Encodings::default(),
             turn: 0,
             now: Now::default(),
             is_draining: false,
@@ -126,15 +130,36 @@ impl Shard {
     /// belongs to a later call: the channel waits (`wants_input` is false), or its work for this
     /// turn is done (`wants_input` is true; call again next turn).
     pub fn receive(&mut self, now: Now, channel: ChannelId, input: &mut &[u8]) {
+        self.receive_into(now, channel, None, input);
+    }
+
+    /// Like `receive`, where `input` lies in `buffer`: large data is kept there, without a copy.
+    pub fn receive_from(
+        &mut self,
+        now: Now,
+        channel: ChannelId,
+        buffer: &Bytes,
+        input: &mut &[u8],
+    ) {
+        self.receive_into(now, channel, Some(buffer), input);
+    }
+
+    fn receive_into(
+        &mut self,
+        now: Now,
+        channel: ChannelId,
+        buffer: Option<&Bytes>,
+        input: &mut &[u8],
+    ) {
         self.now = now;
         let offered = input.len();
-        self.take_in(now, channel, input);
+        self.take_in(now, channel, buffer, input);
         if let Some(session) = self.sessions.get_mut(channel) {
             session.received_bytes += (offered - input.len()) as u64;
         }
     }
 
-    fn take_in(&mut self, now: Now, channel: ChannelId, input: &mut &[u8]) {
+    fn take_in(&mut self, now: Now, channel: ChannelId, buffer: Option<&Bytes>, input: &mut &[u8]) {
         while !input.is_empty() {
             let Some(session) = self.sessions.get_mut(channel) else {
                 *input = &[];
@@ -154,13 +179,19 @@ impl Shard {
             }
             // The core counts what this message leaves behind; it is not to count twice.
             self.memory.release_message(&mut self.engine, session);
-            let around = Surroundings {
+            let mut around = Surroundings {
                 engine: &mut self.engine,
                 identity: &self.identity,
                 limits: &self.limits.wire,
+                buffer,
                 now,
             };
-            let step = session.step(around, self.turn, input);
+            let most = self.limits.commands_per_turn - commands_before;
+            session.run_plain(&mut around, self.turn, most, input);
+            let step = match session.commands_in(self.turn) - commands_before {
+                0 => session.step(around, self.turn, input),
+                _ => Step::Done,
+            };
             self.commands += (session.commands_in(self.turn) - commands_before) as u64;
             match step {
                 Step::Starved => {
@@ -255,6 +286,7 @@ impl Shard {
         self.take_effects(now);
         self.go_on_ending(now);
         self.feed_starved();
+        self.encodings.clear();
         self.turn += 1;
         for channel in std::mem::take(&mut self.exhausted) {
             self.mark_ready(channel);
@@ -402,7 +434,7 @@ impl Shard {
                 | Effect::Created { channel, .. }
                 | Effect::Disposed { channel, .. } => {
                     if let Some(session) = self.sessions.get_mut(channel) {
-                        session.write_effect(effect, now);
+                        session.write_effect(effect, now, &mut self.encodings);
                         self.look_after_output(channel);
                     }
                 }

@@ -8,5 +8,6 @@ mod endings;
 mod framing;
 mod memory;
 mod pair;
+mod plain;
 mod promises;
 mod takeover;

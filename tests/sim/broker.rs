@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use weir::id::{ChannelId, WorkerId};
@@ -347,7 +348,8 @@ impl Worker {
             let Some(state) = conns.get_mut(&conn) else { return };
             match state.broker_read(rng.random_range(1..=self.bytes_per_read.min(4096))) {
                 Read::Bytes(bytes) => {
-                    let mut rest = bytes.as_slice();
+                    let buffer = Bytes::from(bytes);
+                    let mut rest = &buffer[..];
                     if let Some(block) = self.shard.direct(channel) {
                         let count = block.len().min(rest.len());
                         block[..count].copy_from_slice(&rest[..count]);
@@ -356,7 +358,7 @@ impl Worker {
                             self.shard.filled(now, channel, count);
                         }
                     }
-                    self.shard.receive(now, channel, &mut rest);
+                    self.shard.receive_from(now, channel, &buffer, &mut rest);
                     session.leftover = rest.to_vec();
                     if !session.leftover.is_empty() {
                         return self.queue_if_due(conn);

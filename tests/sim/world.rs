@@ -47,6 +47,7 @@ fn limits(scale: Scale) -> Limits {
     limits.stream.parked_bytes_max = 6 * scale.bytes;
     limits.stream.pending_per_channel_max = 40;
     limits.stream.served_bytes_per_turn = bytes;
+    limits.wire.kept_bytes_min = 64;
     limits.stream.outbox_messages_pause = 6;
     limits
 }

@@ -3,7 +3,7 @@
 //! The parts, by what they do: `attach` (connect, attach, disconnect, and how a reader comes to its
 //! place), `subscribe` (interest, announcing, listing), `transfer` (read, write, eos), `lifecycle`
 //! (create, dispose, adopt, a channel's end), `settle` (what parked commands get, timers),
-//! `exchange` (messages of other engines).
+//! `exchange` (messages of other engines), `writes` (many writes at once).
 
 mod attach;
 mod exchange;
@@ -11,6 +11,7 @@ mod lifecycle;
 mod settle;
 mod subscribe;
 mod transfer;
+mod writes;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use crate::stream::{
     Command, Effect, EngineReport, Flow, Limits, Message, ReaderReport, Refusal, Reply,
 };
 use crate::time::Instant;
+
+pub use writes::Writes;
 
 /// One worker's share of the core. After any call that changes it, take what `poll_effect` and
 /// `poll_message` give until they give nothing.

@@ -13,7 +13,38 @@ use crate::stream::{AttachOptions, Chunks, Direction, Payload, Refusal, Reply};
 use crate::time::Instant;
 
 impl Engine {
-    /// Parks a read; `settle` answers it, at once where there is something for it.
+    /// Parks a read of a channel that has a place in the stream; `settle` answers it, at once where
+    /// there is something for it. False where it takes more than that, and nothing has happened.
+    #[inline]
+    pub fn park_read(
+        &mut self,
+        channel: ChannelId,
+        id: StreamId,
+        token: &Token,
+        size: u64,
+    ) -> bool {
+        let Engine { front, streams, views, .. } = self;
+        let Some(state) = front.channels.get_mut(channel) else { return false };
+        if state.pending() >= front.limits.pending_per_channel_max {
+            return false;
+        }
+        // What is finished has no reader any more.
+        let Some(key) = state.attachments.get(&id).and_then(|attachment| attachment.reader) else {
+            return false;
+        };
+        state.parked_reads += 1;
+        let read = ParkedRead { token: token.clone(), size };
+        if let Some(stream) = streams.get_mut(&id) {
+            stream.readers.park(key, read);
+            front.mark(stream);
+        } else if let Some(view) = views.get_mut(&id) {
+            view.readers.park(key, read);
+            front.mark_view(view);
+        }
+        true
+    }
+
+    /// Parks a read, or refuses it.
     pub(super) fn read(
         &mut self,
         now: Instant,
@@ -22,7 +53,10 @@ impl Engine {
         id: StreamId,
         size: u64,
     ) {
-        let Engine { front, streams, views, .. } = self;
+        if self.park_read(channel, id, token, size) {
+            return;
+        }
+        let Engine { front, .. } = self;
         let Some(state) = front.channels.get_mut(channel) else { return };
         let pending = state.pending();
         let Some(attachment) = state.attachments.get(&id) else {
@@ -36,22 +70,11 @@ impl Engine {
             let error = format!("the channel has {pending} commands pending");
             return self.refuse_read(channel, token, Refusal::Limit(error));
         }
-        let Some(key) = attachment.reader else {
-            if attachment.can_read && attachment.meta.direction == Direction::Bus {
-                return self.read_first(now, channel, token, id, size);
-            }
-            let error = Refusal::WrongDirection("this side of the stream cannot be read");
-            return self.refuse_read(channel, token, error);
-        };
-        state.parked_reads += 1;
-        let read = ParkedRead { token: token.clone(), size };
-        if let Some(stream) = streams.get_mut(&id) {
-            stream.readers.park(key, read);
-            front.mark(stream);
-        } else if let Some(view) = views.get_mut(&id) {
-            view.readers.park(key, read);
-            front.mark_view(view);
+        if attachment.can_read && attachment.meta.direction == Direction::Bus {
+            return self.read_first(now, channel, token, id, size);
         }
+        let error = Refusal::WrongDirection("this side of the stream cannot be read");
+        self.refuse_read(channel, token, error);
     }
 
     /// On a bus the first read attaches.
@@ -84,6 +107,9 @@ impl Engine {
         id: StreamId,
         data: Payload<'_>,
     ) {
+        if self.writes(channel, id).is_some_and(|mut writes| writes.append(&data)) {
+            return self.front.done(channel, token.clone(), Ok(()));
+        }
         let Engine { front, streams, .. } = self;
         let Some(state) = front.channels.get_mut(channel) else { return };
         let Some(attachment) = state.attachments.get_mut(&id) else {
@@ -106,11 +132,6 @@ impl Engine {
         if stream.parked.is_empty() {
             ceiling = stream.ceiling(&front.budget);
             taken = stream.room_for(len as u64, ceiling) as usize;
-        }
-        if taken == len && stream.parked.is_empty() {
-            front.append(stream, &data, taken, ceiling);
-            front.mark(stream);
-            return front.done(channel, token.clone(), Ok(()));
         }
         // Only a channel that cannot free the space itself may be kept from speaking; another that
         // goes on writing is told no.

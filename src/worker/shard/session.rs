@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::channel::{Channel, Incoming};
 use crate::id::{ChannelId, Token};
 use crate::service::{self, Call, Core, Identity, Responder};
-use crate::stream::{Command, Effect, Engine, Flow};
+use crate::stream::{Command, Effect, Engine, Flow, Payload, Reply};
 use crate::time::{Instant, Now};
-use crate::wire::{self, Frame, Framer, MessageWriter, Output, WireError};
+use crate::wire::{
+    self, Encodings, Frame, Framer, MessageWriter, Output, Plain, PlainCommands, WireError,
+    plain_reply,
+};
 use crate::worker::shard::ChannelReport;
 
 /// One channel: its decoder, its state, what waits to be sent, and why it may not go on.
@@ -86,6 +91,8 @@ pub struct Surroundings<'a> {
     pub identity: &'a Identity,
     /// Bounds on what the peer may send.
     pub limits: &'a wire::Limits,
+    /// The shared memory in which the input lies, if it does.
+    pub buffer: Option<&'a Bytes>,
     /// The time.
     pub now: Now,
 }
@@ -96,6 +103,16 @@ struct Submission<'a> {
     now: Instant,
     channel: ChannelId,
     token: &'a Token,
+}
+
+/// The data of a write: few bytes to be copied, many kept where they lie.
+fn payload<'i>(data: &'i [u8], buffer: Option<&Bytes>, limits: &wire::Limits) -> Payload<'i> {
+    match buffer {
+        Some(buffer) if data.len() >= limits.kept_bytes_min => {
+            Payload::Owned(buffer.slice_ref(data))
+        }
+        _ => Payload::Borrowed(data),
+    }
 }
 
 impl Core for Submission<'_> {
@@ -159,6 +176,57 @@ impl Session {
         self.commands += 1;
     }
 
+    /// Takes commands of the data path in as long as they lie in front in whole and need no more
+    /// than a reply or a place in a queue, up to `most` commands. What it leaves is for `step`.
+    pub fn run_plain(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        turn: u64,
+        most: usize,
+        input: &mut &[u8],
+    ) {
+        if !self.channel.is_open() || !self.framer.is_at_start() {
+            return;
+        }
+        let unsent = self.output.len();
+        let mut commands = PlainCommands::new(input, around.limits);
+        let mut taken = 0;
+        let mut next = commands.take();
+        while let Some(plain) = next {
+            let taken_before = taken;
+            match plain {
+                Plain::Write { stream: id, .. } => {
+                    let Some(mut writes) = around.engine.writes(self.id, id) else { break };
+                    while let Some(Plain::Write { token, stream, data }) = next
+                        && stream == id
+                        && taken < most
+                        && writes.append(&payload(data, around.buffer, around.limits))
+                    {
+                        plain_reply::success(&mut self.output, token);
+                        *input = commands.rest();
+                        taken += 1;
+                        next = commands.take();
+                    }
+                }
+                Plain::Read { token, stream, size } => {
+                    let token = Token::new(token);
+                    if taken < most && around.engine.park_read(self.id, stream, &token, size) {
+                        *input = commands.rest();
+                        taken += 1;
+                        next = commands.take();
+                    }
+                }
+            }
+            if taken == taken_before {
+                break;
+            }
+        }
+        self.commands_in_turn = self.commands_in(turn) + taken;
+        self.turn = turn;
+        self.commands += taken as u64;
+        self.count_queued(unsent);
+    }
+
     /// Takes the next frame in and does what it says, up to what the core has to say about it.
     pub fn step(&mut self, around: Surroundings<'_>, turn: u64, input: &mut &[u8]) -> Step {
         let message = match self.framer.decode(input) {
@@ -215,13 +283,19 @@ impl Session {
 
     /// Does what the core asks for this channel, as far as it is a message. What the other effects
     /// mean is the shard's business.
-    pub fn write_effect(&mut self, effect: Effect, now: Now) {
+    pub fn write_effect(&mut self, effect: Effect, now: Now, encodings: &mut Encodings) {
         let unsent = self.output.len();
         let zero_copy = self.channel.zero_copy();
         let output = &mut self.output;
         match effect {
             Effect::Reply { token, reply, .. } => {
-                Responder::new(output, zero_copy, token.as_bytes(), now.unix_ms).answer(reply);
+                let responder = Responder::new(output, zero_copy, token.as_bytes(), now.unix_ms);
+                match reply {
+                    Reply::Read { data, error: None, lost, eos } => {
+                        responder.deliver(&data, lost, eos, encodings);
+                    }
+                    reply => responder.answer(reply),
+                }
             }
             Effect::Created { stream_type, stream, context, .. } => {
                 let context = context.as_deref();
