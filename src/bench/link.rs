@@ -6,10 +6,17 @@ use std::ops::Range;
 
 use mio::net::TcpStream;
 
-use crate::bench::{BenchError, Intake, Opened, Pattern, Tally};
+use crate::bench::discard::discard;
+use crate::bench::{BenchError, Check, Intake, Opened, Pattern, Tally};
 
 /// Pieces that one system call sends at most.
 const PIECES_MAX: usize = 64;
+
+/// Bytes that are worth a system call of their own to throw them away.
+const DISCARD_BYTES_MIN: usize = 16 << 10;
+
+/// Bytes received behind some that were thrown away: the head of what may be thrown away again.
+const HEAD_BYTES: usize = 4 << 10;
 
 /// What a link is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +44,8 @@ pub(crate) struct Link {
     queue: VecDeque<Range<usize>>,
     /// Everything else that is to be sent, first.
     answer: Vec<u8>,
+    /// The last that came was thrown away.
+    has_discarded: bool,
 }
 
 impl Link {
@@ -59,6 +68,7 @@ impl Link {
             encoded,
             queue: VecDeque::new(),
             answer: opened.first,
+            has_discarded: false,
         })
     }
 
@@ -134,15 +144,30 @@ impl Link {
         if kept >= scratch.len() {
             return Err(BenchError::Misbehaved("a message without an end".to_owned()));
         }
-        scratch[..kept].copy_from_slice(&self.carry);
-        let count = match self.socket.read(&mut scratch[kept..]) {
+        let skippable = match pattern.check() {
+            Check::Sampled if kept == 0 => self.intake.skippable(),
+            _ => 0,
+        };
+        let is_discarding = skippable >= DISCARD_BYTES_MIN;
+        let most = match is_discarding {
+            true => skippable.min(scratch.len()),
+            false if self.has_discarded => HEAD_BYTES.max(kept + 1).min(scratch.len()),
+            false => scratch.len(),
+        };
+        let room = &mut scratch[..most];
+        room[..kept].copy_from_slice(&self.carry);
+        let received = match is_discarding {
+            true => discard(&self.socket, room),
+            false => self.socket.read(&mut room[kept..]),
+        };
+        let count = match received {
             Ok(0) => return Err(BenchError::Closed { report: None }),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
             Err(error) => return Err(error.into()),
         };
-        let input = &scratch[..kept + count];
+        self.has_discarded = is_discarding;
         let mut tally = Tally {
             pattern,
             first_stream: self.streams.start,
@@ -150,15 +175,20 @@ impl Link {
             touched: &mut self.touched,
             answer: &mut self.answer,
         };
-        let used = self.intake.take(input, &mut tally)?;
-        self.carry.clear();
-        self.carry.extend_from_slice(&input[used..]);
+        let input = &room[..kept + count];
+        if is_discarding {
+            self.intake.skip(count, &mut tally);
+        } else {
+            let used = self.intake.take(input, &mut tally)?;
+            self.carry.clear();
+            self.carry.extend_from_slice(&input[used..]);
+        }
         // A short read has emptied the socket; what comes later is told again.
-        Ok(kept + count == scratch.len())
+        Ok(input.len() == most)
     }
 
     /// Receives and forgets. `false` when the server has ended the connection.
-    pub(crate) fn discard(&mut self, scratch: &mut [u8]) -> bool {
+    pub(crate) fn forget(&mut self, scratch: &mut [u8]) -> bool {
         loop {
             match self.socket.read(scratch) {
                 Ok(0) => return false,

@@ -3,14 +3,15 @@
 //! The loop knows no protocol. A [`Protocol`] opens connections, says what a write looks like on
 //! the wire, and has an [`Intake`] for what comes back; [`Tcf`] is the one for TCF peers. Writes
 //! are encoded once, before the clock starts, into a ring that is sent again and again, and what
-//! is delivered is counted where it was received: so the generator is much cheaper than the
-//! server that it measures.
+//! is delivered is counted where it was received, or thrown away unseen where its length says all:
+//! so the generator is cheaper than the server that it measures.
 //!
 //! The loop is closed: at most a window of each stream is under way, measured at its slowest
 //! reader. A run ends only when every reader has counted every byte that was written.
 //!
 //! Nothing here prints, and nothing here starts a server.
 
+mod discard;
 mod error;
 mod files;
 mod flow;

@@ -60,6 +60,15 @@ pub trait Intake {
     /// # Errors
     /// What is wrong with it.
     fn take(&mut self, input: &[u8], tally: &mut Tally<'_>) -> Result<usize, BenchError>;
+
+    /// How many of the bytes that come next need only be counted. They may then be thrown away
+    /// where they are, so that receiving costs next to nothing; never where every byte is compared.
+    fn skippable(&self) -> usize {
+        0
+    }
+
+    /// Counts bytes that were thrown away, at most as many as were skippable.
+    fn skip(&mut self, _bytes: usize, _tally: &mut Tally<'_>) {}
 }
 
 /// Where an intake counts. Streams are local.

@@ -316,7 +316,7 @@ impl<'a> Run<'a> {
         }
         let deadline = self.clock.now().instant.plus(FAREWELL);
         for (key, link) in self.links.iter_mut().enumerate() {
-            is_open[key] = link.discard(&mut scratch);
+            is_open[key] = link.forget(&mut scratch);
             open -= usize::from(!is_open[key]);
         }
         while open > 0 {
@@ -332,7 +332,7 @@ impl<'a> Run<'a> {
             }
             for event in &events {
                 let key = event.token().0;
-                if is_open[key] && !self.links[key].discard(&mut scratch) {
+                if is_open[key] && !self.links[key].forget(&mut scratch) {
                     is_open[key] = false;
                     open -= 1;
                 }

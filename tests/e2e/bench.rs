@@ -79,6 +79,19 @@ fn storms_and_idle_channels_are_counted() {
 }
 
 #[test]
+fn samples_are_enough_to_count_everything() {
+    let server = TestServer::start();
+    let (broker, pid) = (server.broker(), server.pid().to_string());
+    for (load, writes) in [("bulk", "2000"), ("small", "200000"), ("fan-out", "1000")] {
+        let args = ["bench", &broker, "--json", "--pid", &pid, "--load", load, "--writes", writes];
+        let outcome = Tool::run(&args);
+        assert_eq!(outcome.code, Some(0), "{load}: {}", outcome.stderr);
+        let report = serde_json::from_slice(&outcome.stdout).expect("JSON");
+        assert_totals(&report, writes.parse().expect("a count"));
+    }
+}
+
+#[test]
 fn nothing_is_left_behind() {
     let server = TestServer::start();
     bench(&server, &["--load", "streams", "--streams", "5", "--writes", "10"]);

@@ -190,6 +190,22 @@ impl Intake for Deliveries {
         }
         Ok(input.len() - rest.len())
     }
+
+    fn skippable(&self) -> usize {
+        match self.state {
+            State::Binary(left) if self.replies.is_none() => left,
+            _ => 0,
+        }
+    }
+
+    fn skip(&mut self, bytes: usize, tally: &mut Tally<'_>) {
+        let State::Binary(left) = self.state else { return };
+        tally.advance(self.local(), bytes as u64);
+        self.state = match left.saturating_sub(bytes) {
+            0 => State::Tail,
+            left => State::Binary(left),
+        };
+    }
 }
 
 /// Nothing may be lost, and nothing ends before the load does.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use weir::bench::{BenchError, Intake, Opened, Plan, Protocol, Tally};
 
 use crate::dialog::Dialog;
-use crate::framed::Frame;
+use crate::framed::Frames;
 
 const CONNECT: &[u8] =
     b"CONNECT {\"verbose\":false,\"pedantic\":false,\"echo\":false,\"lang\":\"load\",\"version\":\"0\"}\r\n";
@@ -35,9 +35,8 @@ impl Protocol for Nats {
         let subject = subject(streams.start);
         dialog.say(format!("SUB {subject} 1\r\nPING\r\n").as_bytes())?;
         dialog.hear(PONG)?;
-        let front = format!("MSG {subject} 1 {}\r\n", plan.write_bytes).into_bytes();
-        let frame = Frame { front, payload: plan.write_bytes, back: b"\r\n" };
-        Ok(dialog.into_opened(Box::new(Messages(frame))))
+        let front = format!("MSG {subject} 1 {}\r\n", plan.write_bytes);
+        Ok(dialog.into_opened(Box::new(Frames::new(front, plan.write_bytes, b"\r\n"))))
     }
 
     fn encode_write(&self, stream: usize, _: usize, payload: &[u8], out: &mut Vec<u8>) {
@@ -59,18 +58,6 @@ fn greet(address: SocketAddr) -> Result<Dialog, BenchError> {
     dialog.say(PING)?;
     dialog.hear(PONG)?;
     Ok(dialog)
-}
-
-struct Messages(Frame);
-
-impl Intake for Messages {
-    fn take(&mut self, input: &[u8], tally: &mut Tally<'_>) -> Result<usize, BenchError> {
-        // A server that drops a slow reader says so, in a line of its own.
-        if input.starts_with(b"-ERR") {
-            return Err(BenchError::Misbehaved(input.escape_ascii().to_string()));
-        }
-        self.0.take(input, tally)
-    }
 }
 
 /// A publisher is told nothing but trouble.

@@ -32,7 +32,12 @@ impl Protocol for Raw {
     fn open_reader(&mut self, _: &Plan, streams: Range<usize>) -> Result<Opened, BenchError> {
         let mut socket = connect(self.subscribers, streams.start)?;
         socket.read_exact(&mut [0])?;
-        Ok(Opened { socket, received: Vec::new(), first: Vec::new(), intake: Box::new(Bytes) })
+        Ok(Opened {
+            socket,
+            received: Vec::new(),
+            first: Vec::new(),
+            intake: Box::new(Bytes { is_sampled: false }),
+        })
     }
 
     fn encode_write(&self, _: usize, _: usize, payload: &[u8], out: &mut Vec<u8>) {
@@ -50,12 +55,25 @@ fn connect(address: SocketAddr, stream: usize) -> Result<TcpStream, BenchError> 
 }
 
 /// All bytes are payload.
-struct Bytes;
+struct Bytes {
+    /// Some were looked at since some were skipped.
+    is_sampled: bool,
+}
 
 impl Intake for Bytes {
     fn take(&mut self, input: &[u8], tally: &mut Tally<'_>) -> Result<usize, BenchError> {
         tally.delivered(0, input)?;
+        self.is_sampled = true;
         Ok(input.len())
+    }
+
+    fn skippable(&self) -> usize {
+        if self.is_sampled { usize::MAX } else { 0 }
+    }
+
+    fn skip(&mut self, bytes: usize, tally: &mut Tally<'_>) {
+        tally.advance(0, bytes as u64);
+        self.is_sampled = false;
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use weir::bench::{BenchError, Intake, Opened, Plan, Protocol, Tally};
 
 use crate::dialog::Dialog;
-use crate::framed::Frame;
+use crate::framed::Frames;
 
 /// A Redis server under load.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +37,7 @@ impl Protocol for Redis {
         dialog.hear(format!("\r\n$9\r\nsubscribe\r\n${length}\r\n{name}\r\n:1\r\n").as_bytes())?;
         let front =
             format!("*3\r\n$7\r\nmessage\r\n${length}\r\n{name}\r\n${}\r\n", plan.write_bytes);
-        let frame = Frame { front: front.into_bytes(), payload: plan.write_bytes, back: b"\r\n" };
-        Ok(dialog.into_opened(Box::new(Messages(frame))))
+        Ok(dialog.into_opened(Box::new(Frames::new(front, plan.write_bytes, b"\r\n"))))
     }
 
     fn encode_write(&self, stream: usize, _: usize, payload: &[u8], out: &mut Vec<u8>) {
@@ -53,14 +52,6 @@ impl Protocol for Redis {
 
 fn name(stream: usize) -> String {
     format!("load{stream}")
-}
-
-struct Messages(Frame);
-
-impl Intake for Messages {
-    fn take(&mut self, input: &[u8], tally: &mut Tally<'_>) -> Result<usize, BenchError> {
-        self.0.take(input, tally)
-    }
 }
 
 /// Replies to `PUBLISH`: so many subscribers got it.

@@ -20,13 +20,23 @@ fn plan(streams: usize, readers: usize, write_bytes: usize, window_bytes: usize)
     }
 }
 
-fn plans() -> [Plan; 5] {
+/// Enough at once that readers skip what they need not look at.
+fn sampled(readers: usize, write_bytes: usize) -> Plan {
+    let span = Span::Writes((64 << 20) / write_bytes as u64);
+    Plan { span, check: Check::Sampled, ..plan(1, readers, write_bytes, 2 << 20) }
+}
+
+fn plans() -> [Plan; 9] {
     [
         plan(1, 1, 16 << 10, 512 << 10),
         plan(1, 8, 64, 64 << 10),
         plan(20, 2, 256, 4 << 10),
         plan(1, 3, 256, 256),
         plan(1, 3, 100_000, 900_000),
+        plan(1, 2, 300_000, 900_000),
+        sampled(1, 16 << 10),
+        sampled(2, 1000),
+        sampled(1, 300_000),
     ]
 }
 
