@@ -4,7 +4,10 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use weir::wire::{Binary, Frame, Framer, Header, Limits, MessageWriter, Output};
+use weir::wire::{
+    Binary, Encodings, Frame, Framer, Header, Limits, MessageWriter, Output, Plain, PlainCommands,
+    PlainToken, plain_reply,
+};
 
 /// What one read of a socket brings.
 const INPUT_BYTES: usize = 64 << 10;
@@ -64,8 +67,58 @@ fn decode(wire: &[u8], limits: &Limits) -> usize {
     bytes
 }
 
+/// Decodes writes that lie in the input in whole, as most do.
+fn decode_plain(wire: &[u8], limits: &Limits) -> usize {
+    let mut bytes = 0;
+    let mut commands = PlainCommands::new(wire, limits);
+    while let Some(Plain::Write { token, stream, data }) = commands.take() {
+        black_box((token, stream));
+        bytes += data.len();
+    }
+    bytes
+}
+
 fn benchmark(criterion: &mut Criterion) {
     let limits = Limits::default();
+    let mut group = criterion.benchmark_group("wire/decode-write/plain");
+    for size in SIZES {
+        let (wire, bytes) = writes(size, true);
+        assert_eq!(decode_plain(&wire, &limits), bytes);
+        group.throughput(Throughput::Bytes(bytes as u64));
+        group.bench_function(size.to_string(), |bencher| {
+            bencher.iter(|| decode_plain(black_box(&wire), &limits));
+        });
+    }
+    group.finish();
+    let token = PlainToken::new(b"1234").expect("it is short");
+    let mut group = criterion.benchmark_group("wire/encode-read/plain");
+    for size in SIZES {
+        let data = [payload(size)];
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_function(size.to_string(), |bencher| {
+            let mut output = Output::default();
+            bencher.iter(|| {
+                plain_reply::read(&mut output, token, black_box(&data));
+                output.advance(output.len());
+            });
+        });
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("wire/encode-read/base64-for-8");
+    for size in &SIZES[1..] {
+        let data = [payload(*size)];
+        group.throughput(Throughput::Bytes(8 * *size as u64));
+        group.bench_function(size.to_string(), |bencher| {
+            let mut encodings = Encodings::default();
+            bencher.iter(|| {
+                for _ in 0..8 {
+                    black_box(encodings.quoted(black_box(&data)));
+                }
+                encodings.clear();
+            });
+        });
+    }
+    group.finish();
     for (form, zero_copy) in [("zero-copy", true), ("base64", false)] {
         let mut group = criterion.benchmark_group(format!("wire/decode-write/{form}"));
         for size in SIZES {

@@ -19,7 +19,7 @@ pub(crate) fn discard(mut socket: &TcpStream, room: &mut [u8]) -> io::Result<usi
     io::Read::read(&mut socket, room)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
 

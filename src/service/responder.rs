@@ -3,7 +3,7 @@
 use crate::id::{Offset, StreamId};
 use crate::service::{error_code, error_report, stream_broker};
 use crate::stream::{Chunks, Refusal, Reply};
-use crate::wire::{Encodings, ErrorReport, MessageWriter, Output, plain_reply};
+use crate::wire::{Encodings, ErrorReport, MessageWriter, Output, PlainToken, plain_reply};
 
 /// Writes the answer to one command. Used up by it: a command has exactly one.
 #[derive(Debug)]
@@ -51,10 +51,16 @@ impl<'a> Responder<'a> {
     /// Writes what a read got.
     pub fn deliver(self, data: &Chunks, lost: u64, eos: bool, encodings: &mut Encodings) {
         let pieces = data.as_slice();
-        if self.zero_copy {
-            return plain_reply::read(self.output, self.token, pieces, lost, eos);
+        if self.zero_copy
+            && let Some(token) = PlainToken::new(self.token)
+            && lost == 0
+            && !eos
+            && !data.is_empty()
+        {
+            return plain_reply::read(self.output, token, pieces);
         }
-        let writer = match encodings.quoted(pieces) {
+        let text = if self.zero_copy { None } else { encodings.quoted(pieces) };
+        let writer = match text {
             Some(text) => self.begin().quoted(text),
             None => self.begin().binary(pieces),
         };
@@ -68,7 +74,10 @@ impl<'a> Responder<'a> {
                 let writer = self.begin().binary(data.as_slice()).error(None);
                 writer.integer(lost).boolean(eos).end();
             }
-            Reply::Done(Ok(())) => plain_reply::success(self.output, self.token),
+            Reply::Done(Ok(())) => match PlainToken::new(self.token) {
+                Some(token) => plain_reply::success(self.output, token),
+                None => self.begin().error(None).end(),
+            },
             Reply::Read { data, error: Some(refusal), lost, eos } => {
                 let report = self.refusal_report(&refusal);
                 let writer = self.begin().binary(data.as_slice()).error(Some(&report));

@@ -32,5 +32,5 @@ pub use framer::{Frame, Framer};
 pub use limits::Limits;
 pub use message::Header;
 pub use output::Output;
-pub use plain::{Plain, PlainCommands};
+pub use plain::{Plain, PlainCommands, PlainToken};
 pub use writer::MessageWriter;

@@ -25,8 +25,8 @@ const DIGITS_MAX: usize = 19;
 pub enum Plain<'i> {
     /// `Streams.write`, its size that of its data.
     Write {
-        /// Ties the reply to the command; no byte of it needs an escape.
-        token: &'i [u8],
+        /// Ties the reply to the command.
+        token: PlainToken<'i>,
         /// Which stream.
         stream: StreamId,
         /// The bytes.
@@ -34,8 +34,8 @@ pub enum Plain<'i> {
     },
     /// `Streams.read`.
     Read {
-        /// Ties the reply to the command; no byte of it needs an escape.
-        token: &'i [u8],
+        /// Ties the reply to the command.
+        token: PlainToken<'i>,
         /// Which stream.
         stream: StreamId,
         /// The most bytes that the reply may carry.
@@ -43,9 +43,26 @@ pub enum Plain<'i> {
     },
 }
 
-impl Plain<'_> {
-    /// Bytes of a token at most; deployed peers use decimal counters.
-    pub(crate) const TOKEN_BYTES_MAX: usize = 22;
+/// A token as those of deployed peers are, which use decimal counters: short, and without a byte
+/// that needs an escape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlainToken<'i>(&'i [u8]);
+
+impl<'i> PlainToken<'i> {
+    /// Bytes at most.
+    pub const BYTES_MAX: usize = 22;
+
+    /// `None` for any other token.
+    pub fn new(token: &'i [u8]) -> Option<PlainToken<'i>> {
+        let is_plain = token.len() <= PlainToken::BYTES_MAX && !token.contains(&ESC);
+        is_plain.then_some(PlainToken(token))
+    }
+
+    /// Its bytes.
+    #[inline]
+    pub fn as_bytes(self) -> &'i [u8] {
+        self.0
+    }
 }
 
 /// Takes such commands off the front of some input.
@@ -101,7 +118,7 @@ impl<'i> PlainCommands<'i> {
         self.advance(behind)?;
         if let Plain::Write { token, stream, data } = plain {
             // Behind `C`, the token and their NULs; before the data and its end.
-            let from = &message[2 + token.len() + 1..];
+            let from = &message[2 + token.as_bytes().len() + 1..];
             let stem = &from[..from.len() - behind.len() - DATA_END.len() - data.len()];
             self.last = Some(Write { stream, stem, count: data.len() });
         }
@@ -214,7 +231,7 @@ impl<'i> Text<'i> {
     }
 
     #[inline]
-    fn token(&mut self) -> Option<&'i [u8]> {
+    fn token(&mut self) -> Option<PlainToken<'i>> {
         let end = match self.rest.first_chunk() {
             Some(near) => match first_nul_or_esc(u64::from_le_bytes(*near)) {
                 8 => self.long_token_end()?,
@@ -223,12 +240,13 @@ impl<'i> Text<'i> {
             None => self.long_token_end()?,
         };
         let token = self.bytes(end)?;
+        // It ends here, or at an ESC, which is no end.
         self.literal(b"\0")?;
-        Some(token)
+        Some(PlainToken(token))
     }
 
     fn long_token_end(&self) -> Option<usize> {
-        let near = &self.rest[..self.rest.len().min(Plain::TOKEN_BYTES_MAX + 1)];
+        let near = &self.rest[..self.rest.len().min(PlainToken::BYTES_MAX + 1)];
         near.iter().position(|byte| matches!(*byte, 0 | ESC))
     }
 
@@ -299,7 +317,7 @@ mod tests {
     }
 
     fn write(data: &[u8]) -> Plain<'_> {
-        Plain::Write { token: b"12", stream: StreamId(7), data }
+        Plain::Write { token: PlainToken(b"12"), stream: StreamId(7), data }
     }
 
     #[test]
@@ -322,7 +340,7 @@ mod tests {
         let message = [&[3, 3, body.len() as u8], &body[..], &[3, 1]].concat();
         assert_eq!(take(&message), Some((write(b"ab\x03\x01"), message.len())));
         let read = b"C\x00r\0Streams\0read\0\"VS0\"\x001048576\0\x03\x01";
-        let plain = Plain::Read { token: b"r", stream: StreamId(0), size: 1 << 20 };
+        let plain = Plain::Read { token: PlainToken(b"r"), stream: StreamId(0), size: 1 << 20 };
         assert_eq!(take(read), Some((plain, read.len())));
     }
 
@@ -375,7 +393,7 @@ mod tests {
         let mut commands = PlainCommands::new(&bytes, &Limits::default());
         for (token, number, data) in &expected {
             let stream = StreamId(*number);
-            let plain = Plain::Write { token: token.as_bytes(), stream, data };
+            let plain = Plain::Write { token: PlainToken(token.as_bytes()), stream, data };
             assert_eq!(commands.take(), Some(plain));
         }
         assert!(commands.rest().is_empty());

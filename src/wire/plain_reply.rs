@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::wire::{MessageWriter, Output, Plain};
-
-const ESC: u8 = 3;
+use crate::wire::{Output, PlainToken};
 
 /// Bytes of a success's framing and fields besides its token.
 const SUCCESS_BYTES: usize = 6;
@@ -37,35 +35,24 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// Whether a token is as those of deployed peers are: short, and without a byte to escape.
-#[inline]
-fn is_plain(token: &[u8]) -> bool {
-    token.len() <= Plain::TOKEN_BYTES_MAX && !token.contains(&ESC)
-}
-
 /// A whole reply that says no more than success.
 #[inline]
-pub fn success(output: &mut Output, token: &[u8]) {
-    if !is_plain(token) {
-        return MessageWriter::reply(output, false, token).error(None).end();
-    }
-    let mut reply = Text::<{ SUCCESS_BYTES + Plain::TOKEN_BYTES_MAX }>::EMPTY;
+pub fn success(output: &mut Output, token: PlainToken<'_>) {
+    let mut reply = Text::<{ SUCCESS_BYTES + PlainToken::BYTES_MAX }>::EMPTY;
     reply.push(b"R\0");
-    reply.push(token);
+    reply.push(token.as_bytes());
     reply.push(b"\0\0\x03\x01");
     output.put_slice(reply.as_slice());
 }
 
-/// A whole reply to `Streams.read` that carries `pieces`, to a peer with `ZeroCopy`.
-pub fn read(output: &mut Output, token: &[u8], pieces: &[Bytes], lost: u64, eos: bool) {
+/// A whole reply to `Streams.read` that carries `pieces`, which hold bytes, and says that nothing is
+/// missing and that more may come; to a peer with `ZeroCopy`.
+pub fn read(output: &mut Output, token: PlainToken<'_>, pieces: &[Bytes]) {
     let length: usize = pieces.iter().map(Bytes::len).sum();
-    if !is_plain(token) || length == 0 || lost > 0 || eos {
-        let reply = MessageWriter::reply(output, true, token).binary(pieces).error(None);
-        return reply.integer(lost).boolean(eos).end();
-    }
-    let mut head = Text::<{ READ_HEAD_BYTES_MAX + Plain::TOKEN_BYTES_MAX }>::EMPTY;
+    debug_assert!(length > 0, "no bytes are `null`");
+    let mut head = Text::<{ READ_HEAD_BYTES_MAX + PlainToken::BYTES_MAX }>::EMPTY;
     head.push(b"R\0");
-    head.push(token);
+    head.push(token.as_bytes());
     head.push(b"\0(");
     head.push(itoa::Buffer::new().format(length).as_bytes());
     head.push(b")\x03\x03");
@@ -85,6 +72,7 @@ pub fn read(output: &mut Output, token: &[u8], pieces: &[Bytes], lost: u64, eos:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::MessageWriter;
 
     fn written(write: impl FnOnce(&mut Output)) -> Vec<u8> {
         let mut output = Output::default();
@@ -94,23 +82,28 @@ mod tests {
 
     #[test]
     fn they_are_what_the_writer_would_write() {
-        for token in [&b""[..], b"1", b"4294967295", &[b'9'; 22], &[b'9'; 23], b"a\x03b", b"\0"] {
+        for token in [&b""[..], b"1", b"4294967295", &[b'9'; 22], b"\x01 x"] {
+            let plain = PlainToken::new(token).unwrap();
             let general = written(|output| {
                 MessageWriter::reply(output, true, token).error(None).end();
             });
-            assert_eq!(written(|output| success(output, token)), general);
-            for length in [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152] {
+            assert_eq!(written(|output| success(output, plain)), general);
+            for length in [1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152] {
                 let data = Bytes::from(vec![b'x'; length]);
                 let pieces = [data.slice(..length / 2), data.slice(length / 2..)];
-                for (lost, eos) in [(0, false), (7, false), (0, true)] {
-                    let general = written(|output| {
-                        let reply = MessageWriter::reply(output, true, token).binary(&pieces);
-                        reply.error(None).integer(lost).boolean(eos).end();
-                    });
-                    let plain = written(|output| read(output, token, &pieces, lost, eos));
-                    assert!(plain == general, "{token:?}, {length} bytes");
-                }
+                let general = written(|output| {
+                    let reply = MessageWriter::reply(output, true, token).binary(&pieces);
+                    reply.error(None).integer(0).boolean(false).end();
+                });
+                assert!(written(|output| read(output, plain, &pieces)) == general, "{length}");
             }
         }
+    }
+
+    #[test]
+    fn tokens_past_the_bound_or_with_an_escape_are_not_plain() {
+        assert!(PlainToken::new(&[b'9'; PlainToken::BYTES_MAX]).is_some());
+        assert!(PlainToken::new(&[b'9'; PlainToken::BYTES_MAX + 1]).is_none());
+        assert!(PlainToken::new(b"a\x03b").is_none());
     }
 }

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use weir::id::StreamId;
-use weir::wire::{Binary, Frame, Framer, Header, Limits, Plain, PlainCommands};
+use weir::wire::{Binary, Frame, Framer, Header, Limits, Plain, PlainCommands, PlainToken};
 
 /// One message, nearly as a client sends it.
 fn message() -> impl Strategy<Value = Vec<u8>> {
@@ -62,7 +62,10 @@ fn check(plain: Plain<'_>, taken: &[u8]) {
     let number = arguments.integer().expect("the size is sound");
     match plain {
         Plain::Write { token: plain_token, stream, data } => {
-            assert_eq!((&name[..], &token[..], id), (&b"write"[..], plain_token, Some(stream)));
+            assert_eq!(
+                (&name[..], &token[..], id),
+                (&b"write"[..], plain_token.as_bytes(), Some(stream))
+            );
             let general = arguments.binary().expect("the data is sound");
             let general = match &general {
                 Binary::Borrowed(slice) => slice,
@@ -71,7 +74,10 @@ fn check(plain: Plain<'_>, taken: &[u8]) {
             assert_eq!((number, general), (data.len() as u64, data));
         }
         Plain::Read { token: plain_token, stream, size } => {
-            assert_eq!((&name[..], &token[..], id), (&b"read"[..], plain_token, Some(stream)));
+            assert_eq!(
+                (&name[..], &token[..], id),
+                (&b"read"[..], plain_token.as_bytes(), Some(stream))
+            );
             assert_eq!(number, size);
         }
     }
@@ -97,7 +103,8 @@ proptest! {
         let head = format!("C\0{token}\0Streams\0write\0\"VS3\"\0{0}\0({0})", data.len());
         let message = [head.as_bytes(), &[3, 3, data.len() as u8], &data, &[0, 3, 1]].concat();
         let mut commands = PlainCommands::new(&message, &Limits::default());
-        let expected = Plain::Write { token: token.as_bytes(), stream: StreamId(3), data: &data };
+        let token = PlainToken::new(token.as_bytes()).expect("it is short");
+        let expected = Plain::Write { token, stream: StreamId(3), data: &data };
         prop_assert_eq!(commands.take(), Some(expected));
     }
 }

@@ -209,7 +209,7 @@ impl Session {
                     }
                 }
                 Plain::Read { token, stream, size } => {
-                    let token = Token::new(token);
+                    let token = Token::new(token.as_bytes());
                     if taken < most && around.engine.park_read(self.id, stream, &token, size) {
                         *input = commands.rest();
                         taken += 1;
