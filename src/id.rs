@@ -39,6 +39,29 @@ impl fmt::Display for ChannelId {
     }
 }
 
+/// Through which door a channel came in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// A TCF connection.
+    #[default]
+    Tcf,
+    /// An HTTP request; the broker itself speaks TCF for it.
+    Http,
+}
+
+impl Door {
+    /// All of them.
+    pub const ALL: [Door; 2] = [Door::Tcf, Door::Http];
+
+    /// Its name in `/stats` and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Door::Tcf => "tcf",
+            Door::Http => "http",
+        }
+    }
+}
+
 /// One stream. On the wire it is `VS` and decimal digits, as in the reference agent
 /// (`VS<decimal>`), and the number modulo the count of workers is the stream's home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

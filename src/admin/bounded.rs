@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,6 +30,16 @@ pub(crate) struct Permitted {
     socket: TcpStream,
     /// Given back when the connection is closed.
     _permit: OwnedSemaphorePermit,
+}
+
+/// Who is at the other end of one of its connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+impl Connected<IncomingStream<'_, Bounded>> for Peer {
+    fn connect_info(connection: IncomingStream<'_, Bounded>) -> Peer {
+        Peer(*connection.remote_addr())
+    }
 }
 
 impl Bounded {

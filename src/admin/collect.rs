@@ -1,94 +1,58 @@
 //! Asks every worker for a copy of its numbers.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
+use crate::admin::Workers;
+use crate::admin::workers::{ANSWER_TIMEOUT, Silent};
 use crate::id::WorkerId;
-use crate::worker::{Mail, Outbox, Refused, ReportSink, WorkerReport};
+use crate::worker::{Mail, ReportSink, WorkerReport};
 
-/// How long all workers may take. A turn takes microseconds to milliseconds; one that takes seconds
-/// is news.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Until a full mailbox is tried again. Rare, and nothing but the one answer waits for it.
-const FULL_PAUSE: Duration = Duration::from_millis(10);
-
-/// A worker that has not answered in time.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("worker {0} has not answered within {seconds} s", seconds = ANSWER_TIMEOUT.as_secs())]
-pub(crate) struct Silent(pub(crate) WorkerId);
-
-/// Asks workers through their mailboxes.
-#[derive(Clone, Debug)]
-pub(crate) struct Collector {
-    /// By worker. Locked only to put one message in, by the control thread alone.
-    outboxes: Arc<Mutex<Vec<Outbox<Mail>>>>,
+/// A report of each worker, in their order.
+///
+/// # Errors
+/// [`Silent`] names the first worker that has not answered in time.
+pub(crate) async fn collect(workers: &Workers) -> Result<Vec<WorkerReport>, Silent> {
+    let deadline = Instant::now() + ANSWER_TIMEOUT;
+    let mut answers = Vec::new();
+    // All are asked before the first is waited for, so that their answers are of about the same
+    // time.
+    for worker in workers.ids() {
+        answers.push((worker, ask(workers, worker, deadline).await?));
+    }
+    let mut reports = Vec::with_capacity(answers.len());
+    for (worker, answer) in answers {
+        match timeout_at(deadline, answer).await {
+            Ok(Ok(report)) => reports.push(report),
+            Ok(Err(_)) | Err(_) => return Err(Silent(worker)),
+        }
+    }
+    Ok(reports)
 }
 
-impl Collector {
-    pub(crate) fn new(outboxes: Vec<Outbox<Mail>>) -> Collector {
-        Collector { outboxes: Arc::new(Mutex::new(outboxes)) }
-    }
-
-    /// A report of each worker, in their order.
-    ///
-    /// # Errors
-    /// [`Silent`] names the first worker that has not answered in time.
-    pub(crate) async fn collect(&self) -> Result<Vec<WorkerReport>, Silent> {
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let workers = self.outboxes.lock().len();
-        let mut answers = Vec::with_capacity(workers);
-        // All are asked before the first is waited for, so that their answers are of about the same
-        // time.
-        for index in 0..workers {
-            answers.push(self.ask(index, deadline).await?);
-        }
-        let mut reports = Vec::with_capacity(workers);
-        for (index, answer) in answers.into_iter().enumerate() {
-            match timeout_at(deadline, answer).await {
-                Ok(Ok(report)) => reports.push(report),
-                Ok(Err(_)) | Err(_) => return Err(Silent(WorkerId(index as u16))),
-            }
-        }
-        Ok(reports)
-    }
-
-    async fn ask(
-        &self,
-        index: usize,
-        deadline: Instant,
-    ) -> Result<oneshot::Receiver<WorkerReport>, Silent> {
-        let silent = Silent(WorkerId(index as u16));
-        let (answer, receiver) = oneshot::channel();
-        let mut mail = Mail::Report(ReportSink::new(move |report| drop(answer.send(report))));
-        loop {
-            match self.put(index, mail) {
-                Ok(()) => return Ok(receiver),
-                Err(Refused::Full(back)) if Instant::now() < deadline => mail = back,
-                Err(_) => return Err(silent),
-            }
-            sleep(FULL_PAUSE).await;
-        }
-    }
-
-    #[expect(clippy::result_large_err, reason = "the mailbox hands the mail itself back")]
-    fn put(&self, index: usize, mail: Mail) -> Result<(), Refused<Mail>> {
-        let outbox = &mut self.outboxes.lock()[index];
-        outbox.try_send(mail)?;
-        outbox.ring();
-        Ok(())
-    }
+async fn ask(
+    workers: &Workers,
+    worker: WorkerId,
+    deadline: Instant,
+) -> Result<oneshot::Receiver<WorkerReport>, Silent> {
+    let (answer, receiver) = oneshot::channel();
+    let mail = Mail::Report(ReportSink::new(move |report| drop(answer.send(report))));
+    workers.send(worker, mail, deadline).await?;
+    Ok(receiver)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::admin::Control;
-    use crate::worker::{Counters, ShardReport, mailbox};
+    use crate::worker::{Counters, Limits, Outbox, Placement, ShardReport, Tuning, mailbox};
+
+    fn workers(outboxes: Vec<Outbox<Mail>>) -> Workers {
+        let placement = Arc::new(Placement::new(outboxes.len() as u16));
+        Workers::new(outboxes, placement, Arc::new(Tuning::new(Limits::default(), 1)))
+    }
 
     fn report(worker: u16) -> WorkerReport {
         WorkerReport {
@@ -96,6 +60,7 @@ mod tests {
             now: crate::time::Now::default(),
             shard: ShardReport::default(),
             counters: Counters::default(),
+            busy_ratio: 0.0,
             inbox_mail: 0,
             lingering: 0,
         }
@@ -126,7 +91,7 @@ mod tests {
                 std::thread::yield_now();
             }
         });
-        let reports = run(Collector::new(ends).collect()).unwrap();
+        let reports = run(collect(&workers(ends))).unwrap();
         let order: Vec<u16> = reports.iter().map(|report| report.worker.0).collect();
         assert_eq!(order, [0, 1, 2]);
         worker.join().unwrap();
@@ -137,6 +102,6 @@ mod tests {
         let bell = Control::bell();
         let (ends, inbox) = mailbox::<Mail>(1, &bell, &[Arc::clone(&bell)]);
         drop(inbox);
-        assert_eq!(run(Collector::new(ends).collect()).unwrap_err(), Silent(WorkerId(0)));
+        assert_eq!(run(collect(&workers(ends))).unwrap_err(), Silent(WorkerId(0)));
     }
 }

@@ -8,12 +8,12 @@ use std::thread::{Builder, JoinHandle};
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-use crate::admin::bounded::Bounded;
-use crate::admin::collect::Collector;
+use crate::admin::Workers;
+use crate::admin::bounded::{Bounded, Peer};
 use crate::admin::guard::Guard;
 use crate::admin::routes::{State, router};
 use crate::time::Clock;
-use crate::worker::{Doorbell, Mail, Outbox, Wake};
+use crate::worker::{Doorbell, Wake};
 
 /// What the answers say beside the workers' numbers.
 #[derive(Clone, Debug)]
@@ -47,17 +47,13 @@ impl Control {
         Arc::new(Doorbell::new(LooksByItself))
     }
 
-    /// Serves HTTP on `listener` (which does not block), asking workers through `outboxes`.
+    /// Serves HTTP on `listener` (which does not block).
     ///
     /// # Errors
     /// What the system says.
-    pub fn start(
-        listener: TcpListener,
-        outboxes: Vec<Outbox<Mail>>,
-        about: About,
-    ) -> io::Result<Control> {
+    pub fn start(listener: TcpListener, workers: Workers, about: About) -> io::Result<Control> {
         let guard = Guard::new(listener.local_addr()?.ip(), &about.host);
-        let state = State { collector: Collector::new(outboxes), about };
+        let state = State::new(workers, about);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = Builder::new().name("weir-control".to_owned()).spawn(move || {
@@ -69,8 +65,9 @@ impl Control {
                         return;
                     }
                 };
+                let service = router(state, guard).into_make_service_with_connect_info::<Peer>();
                 tokio::spawn(async move {
-                    if let Err(error) = axum::serve(listener, router(state, guard)).await {
+                    if let Err(error) = axum::serve(listener, service).await {
                         warn!(%error, "HTTP is no longer served");
                     }
                 });

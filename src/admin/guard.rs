@@ -1,11 +1,23 @@
 //! Who may ask. A web page that the operator happens to visit must not reach the broker through the
 //! operator's browser: not under a name of the page's own that resolves to this machine (DNS
 //! rebinding; the `Host` header gives it away), nor as a plain cross-site request (the `Origin`
-//! header does).
+//! and `Sec-Fetch-Site` headers do). Programs send neither of the latter.
 
 use std::net::IpAddr;
 
-/// Checks `Host` and `Origin`.
+/// What a request's headers tell of where it comes from. One that is no text equals nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Provenance<'a> {
+    pub(crate) host: Option<&'a str>,
+    pub(crate) origin: Option<&'a str>,
+    /// `Sec-Fetch-Site`.
+    pub(crate) fetch_site: Option<&'a str>,
+    /// Whether somebody follows a link or types an address: the answer replaces the page that they
+    /// came from, and no page gets to see it.
+    pub(crate) is_navigation: bool,
+}
+
+/// Checks where requests come from.
 #[derive(Clone, Debug)]
 pub(crate) struct Guard {
     /// The address that HTTP is bound to.
@@ -25,6 +37,8 @@ pub(crate) enum Denied {
     Host(String),
     #[error("403: requests from pages of {0:?} are not answered\n")]
     Origin(String),
+    #[error("403: {0} requests of pages elsewhere are not answered\n")]
+    Site(String),
 }
 
 impl Guard {
@@ -33,17 +47,21 @@ impl Guard {
     }
 
     /// Whether a request with these headers may be answered.
-    pub(crate) fn check(&self, host: Option<&str>, origin: Option<&str>) -> Result<(), Denied> {
-        let host = host.ok_or(Denied::HostMissing)?;
+    pub(crate) fn check(&self, from: Provenance<'_>) -> Result<(), Denied> {
+        let host = from.host.ok_or(Denied::HostMissing)?;
         if !self.is_own(host_name(host)) {
             return Err(Denied::Host(host.to_owned()));
         }
-        match origin {
-            // The page came from us: same scheme, host and port.
-            Some(origin) if origin.strip_prefix("http://") != Some(host) => {
-                Err(Denied::Origin(origin.to_owned()))
-            }
-            _ => Ok(()),
+        // The page came from us: same scheme, host and port.
+        if let Some(origin) = from.origin
+            && origin.strip_prefix("http://") != Some(host)
+        {
+            return Err(Denied::Origin(origin.to_owned()));
+        }
+        match from.fetch_site {
+            None | Some("same-origin" | "none") => Ok(()),
+            Some(_) if from.is_navigation => Ok(()),
+            Some(site) => Err(Denied::Site(site.to_owned())),
         }
     }
 
@@ -76,6 +94,10 @@ mod tests {
         Guard::new(bound.parse().unwrap(), written)
     }
 
+    fn check(guard: &Guard, host: Option<&str>, origin: Option<&str>) -> Result<(), Denied> {
+        guard.check(Provenance { host, origin, ..Provenance::default() })
+    }
+
     #[test]
     fn loopback_names_and_the_bound_address_are_answered() {
         let loopback = guard("127.0.0.1", "127.0.0.1");
@@ -87,14 +109,14 @@ mod tests {
             "127.9.9.9",
             "[::1]:1",
         ] {
-            assert_eq!(loopback.check(Some(host), None), Ok(()), "{host}");
+            assert_eq!(check(&loopback, Some(host), None), Ok(()), "{host}");
         }
         let named = guard("10.1.2.3", "lab-7.example");
         for host in ["10.1.2.3:9534", "lab-7.example:9534", "localhost"] {
-            assert_eq!(named.check(Some(host), None), Ok(()), "{host}");
+            assert_eq!(check(&named, Some(host), None), Ok(()), "{host}");
         }
         let everywhere = guard("0.0.0.0", "0.0.0.0");
-        assert_eq!(everywhere.check(Some("192.0.2.7:9534"), None), Ok(()));
+        assert_eq!(check(&everywhere, Some("192.0.2.7:9534"), None), Ok(()));
     }
 
     #[test]
@@ -102,23 +124,40 @@ mod tests {
         for host in ["evil.example", "evil.example:9534", "localhost.evil.example", "192.0.2.7", ""]
         {
             assert_eq!(
-                guard("127.0.0.1", "127.0.0.1").check(Some(host), None),
+                check(&guard("127.0.0.1", "127.0.0.1"), Some(host), None),
                 Err(Denied::Host(host.to_owned()))
             );
         }
-        assert!(guard("0.0.0.0", "0.0.0.0").check(Some("evil.example"), None).is_err());
-        assert_eq!(guard("127.0.0.1", "").check(None, None), Err(Denied::HostMissing));
+        assert!(check(&guard("0.0.0.0", "0.0.0.0"), Some("evil.example"), None).is_err());
+        assert_eq!(check(&guard("127.0.0.1", ""), None, None), Err(Denied::HostMissing));
     }
 
     #[test]
     fn foreign_origins_are_refused_and_our_own_is_not() {
         let guard = guard("127.0.0.1", "127.0.0.1");
         let host = Some("localhost:9534");
-        assert_eq!(guard.check(host, Some("http://localhost:9534")), Ok(()));
+        assert_eq!(check(&guard, host, Some("http://localhost:9534")), Ok(()));
         for origin in
             ["http://evil.example", "https://localhost:9534", "http://localhost:3000", "null"]
         {
-            assert_eq!(guard.check(host, Some(origin)), Err(Denied::Origin(origin.to_owned())));
+            assert_eq!(check(&guard, host, Some(origin)), Err(Denied::Origin(origin.to_owned())));
+        }
+    }
+
+    #[test]
+    fn requests_without_an_origin_that_a_foreign_page_makes_are_refused() {
+        let guard = guard("127.0.0.1", "127.0.0.1");
+        let check = |site, is_navigation| {
+            let host = Some("localhost:9534");
+            let fetch_site = Some(site);
+            guard.check(Provenance { host, origin: None, fetch_site, is_navigation })
+        };
+        for site in ["same-origin", "none"] {
+            assert_eq!(check(site, false), Ok(()));
+        }
+        for site in ["cross-site", "same-site", "(not text)"] {
+            assert_eq!(check(site, false), Err(Denied::Site(site.to_owned())));
+            assert_eq!(check(site, true), Ok(()));
         }
     }
 }

@@ -9,7 +9,14 @@ mod bounded;
 mod collect;
 mod control;
 mod guard;
+mod metrics;
+mod page;
+mod query;
 mod routes;
 mod snapshot;
+#[cfg(unix)]
+mod streams;
+mod workers;
 
 pub use control::{About, Control};
+pub use workers::Workers;

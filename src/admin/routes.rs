@@ -3,44 +3,83 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::extract::{Path, RawQuery, Request, State as Extract};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 
-use crate::admin::About;
-use crate::admin::collect::Collector;
-use crate::admin::guard::Guard;
-use crate::admin::snapshot::Snapshot;
+use crate::admin::collect::collect;
+use crate::admin::guard::{Guard, Provenance};
+use crate::admin::metrics::{self, Metrics};
+use crate::admin::snapshot::{Selection, Snapshot};
+use crate::admin::workers::Silent;
+use crate::admin::{About, Workers};
+use crate::id::StreamId;
 
 /// What the answers are made from.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
-    pub(crate) collector: Collector,
-    pub(crate) about: About,
+    workers: Workers,
+    about: About,
+    metrics: Metrics,
+}
+
+impl State {
+    pub(crate) fn new(workers: Workers, about: About) -> State {
+        State { workers, about, metrics: Metrics::default() }
+    }
+
+    /// Every number there is, now.
+    async fn snapshot(&self) -> Result<Snapshot, Silent> {
+        let reports = collect(&self.workers).await?;
+        Ok(Snapshot::new(&self.about.name, self.about.clock.now(), reports))
+    }
 }
 
 const ENDPOINTS: &str = "404: nothing here. There are:
-  GET /healthz  whether the server is up
-  GET /stats    all numbers, as JSON
+  GET  /                    the dashboard
+  GET  /healthz             whether the server is up
+  GET  /stats               all numbers, as JSON
+  GET  /metrics             numbers for Prometheus
+  GET  /streams             the streams
+  GET  /streams/ID          one stream and its readers
+  GET  /streams/ID/tail     its bytes, as they come
+  POST /streams?type=TYPE   the request's body becomes a stream
 ";
 
 /// All paths, behind the guard.
 pub(crate) fn router(state: State, guard: Guard) -> Router {
     let guard = Arc::new(guard);
+    // Streams over HTTP need a pair of sockets, which Windows lacks.
+    #[cfg(unix)]
+    let streams = crate::admin::streams::router(state.workers.clone());
+    #[cfg(not(unix))]
+    let streams = Router::new();
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/stats", get(stats))
+        .route("/metrics", get(metrics))
+        .merge(crate::admin::page::router())
+        .route("/streams", get(list))
+        .route("/streams/{id}", get(one))
         .fallback(async || (StatusCode::NOT_FOUND, ENDPOINTS))
         .with_state(state)
+        .merge(streams)
         .layer(from_fn(move |request, next| check(Arc::clone(&guard), request, next)))
 }
 
 async fn check(guard: Arc<Guard>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let (host, origin) = (text(headers, header::HOST), text(headers, header::ORIGIN));
-    match guard.check(host, origin) {
+    let is_read = [Method::GET, Method::HEAD].contains(request.method());
+    let mode = text(headers, HeaderName::from_static("sec-fetch-mode"));
+    let from = Provenance {
+        host: text(headers, header::HOST),
+        origin: text(headers, header::ORIGIN),
+        fetch_site: text(headers, HeaderName::from_static("sec-fetch-site")),
+        is_navigation: is_read && mode == Some("navigate"),
+    };
+    match guard.check(from) {
         Ok(()) => next.run(request).await,
         Err(denied) => (StatusCode::FORBIDDEN, denied.to_string()).into_response(),
     }
@@ -51,16 +90,70 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("(not text)"))
 }
 
-async fn stats(axum::extract::State(state): axum::extract::State<State>) -> Response {
-    match state.collector.collect().await {
-        Ok(reports) => {
-            let now = state.about.clock.now();
-            let snapshot = Snapshot::new(&state.about.name, now, reports);
-            // The numbers are of this moment only.
-            ([(header::CACHE_CONTROL, "no-store")], Json(snapshot)).into_response()
+pub(crate) fn bad_request(what: impl ToString) -> Response {
+    (StatusCode::BAD_REQUEST, what.to_string()).into_response()
+}
+
+pub(crate) fn no_stream(id: &str) -> Response {
+    let text = format!("404: there is no stream {id}; GET /streams has those that there are\n");
+    (StatusCode::NOT_FOUND, text).into_response()
+}
+
+impl IntoResponse for Silent {
+    fn into_response(self) -> Response {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("503: {self}\n")).into_response()
+    }
+}
+
+/// JSON that is of this moment only.
+fn json(value: impl serde::Serialize) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Json(value)).into_response()
+}
+
+async fn stats(Extract(state): Extract<State>, RawQuery(query): RawQuery) -> Response {
+    let selection = match Selection::parse(query.as_deref().unwrap_or_default()) {
+        Ok(selection) => selection,
+        Err(bad) => return bad_request(bad),
+    };
+    let mut snapshot = match state.snapshot().await {
+        Ok(snapshot) => snapshot,
+        Err(silent) => return silent.into_response(),
+    };
+    match selection.stream {
+        Some(stream) if !selection.apply(&mut snapshot) => no_stream(&stream.to_string()),
+        Some(_) => json(snapshot),
+        None => {
+            selection.apply(&mut snapshot);
+            json(snapshot)
         }
-        Err(silent) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("503: {silent}\n")).into_response()
-        }
+    }
+}
+
+async fn metrics(Extract(state): Extract<State>) -> Response {
+    let reports = match collect(&state.workers).await {
+        Ok(reports) => reports,
+        Err(silent) => return silent.into_response(),
+    };
+    let now = state.about.clock.now();
+    let text =
+        state.metrics.text(reports, |reports| Snapshot::new(&state.about.name, now, reports));
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+}
+
+async fn list(Extract(state): Extract<State>) -> Response {
+    match state.snapshot().await {
+        Ok(snapshot) => json(snapshot.into_list()),
+        Err(silent) => silent.into_response(),
+    }
+}
+
+async fn one(Extract(state): Extract<State>, Path(id): Path<String>) -> Response {
+    let Some(stream) = StreamId::parse(id.as_bytes()) else { return no_stream(&id) };
+    match state.snapshot().await {
+        Ok(snapshot) => match snapshot.into_one(stream) {
+            Some(row) => json(row),
+            None => no_stream(&id),
+        },
+        Err(silent) => silent.into_response(),
     }
 }

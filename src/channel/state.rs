@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::wire::{Arguments, Body, ErrorReport, Header, Limits, MessageWriter, Output, WireError};
 
+/// Bytes kept of the names in a peer's Hello, for people. Known peers list some hundred.
+const SERVICES_BYTES_MAX: usize = 1024;
+
 /// One peer's channel.
 ///
 /// ```text
@@ -19,6 +22,7 @@ pub struct Channel {
     state: State,
     zero_copy: bool,
     congestion: i64,
+    services: Box<str>,
 }
 
 #[derive(Debug)]
@@ -65,7 +69,8 @@ impl Channel {
     pub fn open(services: &[&str], output: &mut Output) -> Channel {
         let names = services.iter().map(|&name| Value::from(name)).collect();
         MessageWriter::event(output, false, "Locator", "Hello").json(&Value::Array(names)).end();
-        Channel { state: State::WaitingForHello, zero_copy: false, congestion: 0 }
+        let services = Box::default();
+        Channel { state: State::WaitingForHello, zero_copy: false, congestion: 0, services }
     }
 
     /// Takes one message in. An error means that the peer misbehaved: the channel must be finished
@@ -89,7 +94,9 @@ impl Channel {
                 if !is_hello || !matches!(self.state, State::WaitingForHello) {
                     return Ok(Incoming::Nothing);
                 }
-                self.zero_copy = lists_zero_copy(arguments)?;
+                let names = listed_services(arguments)?;
+                self.zero_copy = names.iter().any(|name| name == "ZeroCopy");
+                self.services = joined(&names);
                 self.state = State::Open;
                 Ok(Incoming::Hello)
             }
@@ -142,6 +149,12 @@ impl Channel {
         self.zero_copy
     }
 
+    /// The services that the peer's Hello listed, with commas between them; those that go over a
+    /// bound are left out.
+    pub fn services(&self) -> &str {
+        &self.services
+    }
+
     /// The last congestion level that the peer told, -100 to 100. Weir paces by replies and by TCP
     /// and does not act on it.
     pub fn congestion(&self) -> i64 {
@@ -150,23 +163,34 @@ impl Channel {
 }
 
 /// Reads the one argument of Hello: an array of strings.
-fn lists_zero_copy(mut arguments: Arguments<'_>) -> Result<bool, WireError> {
+fn listed_services(mut arguments: Arguments<'_>) -> Result<Vec<String>, WireError> {
     let names = if arguments.is_empty() { Value::Null } else { arguments.json()? };
     let Value::Array(names) = names else {
         return Err(WireError::Protocol("Hello carries no array of service names".to_owned()));
     };
     arguments.end()?;
-    let mut zero_copy = false;
-    for name in &names {
-        match name {
-            Value::String(name) => zero_copy |= name == "ZeroCopy",
-            _ => {
-                let text = "Hello names a service by something else than a string";
-                return Err(WireError::Protocol(text.to_owned()));
-            }
+    let string = |name| match name {
+        Value::String(name) => Ok(name),
+        _ => {
+            let text = "Hello names a service by something else than a string";
+            Err(WireError::Protocol(text.to_owned()))
         }
+    };
+    names.into_iter().map(string).collect()
+}
+
+fn joined(names: &[String]) -> Box<str> {
+    let mut text = String::new();
+    for name in names {
+        if text.len() + name.len() >= SERVICES_BYTES_MAX {
+            break;
+        }
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(name);
     }
-    Ok(zero_copy)
+    text.into()
 }
 
 #[cfg(test)]

@@ -6,12 +6,13 @@ use std::sync::LazyLock;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::cli::bench::{BenchArgs, LOADS};
-use crate::cli::units::{key, milliseconds, position, size, stall_timeout};
+use crate::cli::units::{key, milliseconds, position, size, stall_timeout, stream_id};
 use crate::client::{self, Key, Position, StallTimeout};
 use crate::config::{Address, HttpAddress};
 
 const EXAMPLES: &str = "\
 Examples:
+  weir demo                             see everything at work in a minute
   weir                                  start the broker on 127.0.0.1:1534
   dmesg -w | weir pub --type kernel     write standard input into a new stream
   weir tail --type kernel               read it, as often and as late as you like
@@ -61,6 +62,12 @@ pub enum Verb {
     Tail(TailArgs),
     /// List the streams
     Ls(LsArgs),
+    /// Print the broker's numbers: who is full, who is slow, by how much
+    Stats(StatsArgs),
+    /// Watch the broker's numbers in the terminal
+    Top(TopArgs),
+    /// Start a broker with fake agents and readers, to look around
+    Demo(ServeArgs),
     /// Put a load on a TCF peer with Streams, and say how it did
     #[command(after_long_help = LOADS, after_help = LOADS)]
     Bench(BenchArgs),
@@ -218,6 +225,67 @@ pub struct LsArgs {
     /// Print a JSON array
     #[arg(long)]
     pub json: bool,
+}
+
+/// Where the broker answers HTTP.
+#[derive(Debug, clap::Args)]
+pub struct HttpArgs {
+    /// Where the broker answers HTTP
+    #[arg(long, value_name = "HOST:PORT", env = "WEIR_HTTP", default_value = "127.0.0.1:9534")]
+    pub http: HttpAddress,
+}
+
+/// Which numbers to print.
+#[derive(Debug, clap::Args)]
+pub struct StatsArgs {
+    /// Which broker.
+    #[command(flatten)]
+    pub http: HttpArgs,
+    /// Print the JSON of GET /stats, which has more
+    #[arg(long)]
+    pub json: bool,
+    /// Order of streams and readers, the largest first
+    #[arg(long, value_enum, default_value_t = StatsSort::Age)]
+    pub sort: StatsSort,
+    /// At most so many streams, and readers of each
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: Option<u32>,
+    /// Only this stream, with its readers
+    #[arg(long, value_name = "STREAM", value_parser = stream_id)]
+    pub stream: Option<String>,
+}
+
+/// Orders that `/stats` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatsSort {
+    /// The oldest stream first.
+    Age,
+    /// By the lag of the slowest reader.
+    Lag,
+    /// By bytes that come in.
+    Rate,
+    /// By how full the buffer is.
+    Fill,
+    /// By bytes lost.
+    Lost,
+}
+
+impl std::fmt::Display for StatsSort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let value = self.to_possible_value().expect("no order is hidden");
+        f.write_str(value.get_name())
+    }
+}
+
+/// What to watch.
+#[derive(Debug, clap::Args)]
+pub struct TopArgs {
+    /// Which broker.
+    #[command(flatten)]
+    pub http: HttpArgs,
+    /// Time between two looks
+    #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "1s")]
+    pub every: u64,
 }
 
 #[cfg(test)]

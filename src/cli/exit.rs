@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::cli::retry::Interrupted;
+use crate::cli::stats::FetchError;
 use crate::client::ClientError;
 use crate::config;
 
@@ -42,6 +43,13 @@ impl Exit {
                 ClientError::Unreachable { .. } | ClientError::NotTcf { .. } => Exit::Unreachable,
                 ClientError::Closed { .. } | ClientError::Disconnected(_) => Exit::Disconnected,
                 ClientError::Misbehaved(_) | ClientError::Call(_) => Exit::Failed,
+            };
+        }
+        if let Some(error) = error.downcast_ref::<FetchError>() {
+            return match error {
+                FetchError::Unreachable { .. } | FetchError::NotHttp(_) => Exit::Unreachable,
+                FetchError::Refused(_) => Exit::Failed,
+                FetchError::Off => Exit::Usage,
             };
         }
         match error.downcast_ref::<OutputError>() {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::cli::args::LsArgs;
+use crate::cli::table::{Table, plain};
 use crate::cli::{Exit, OutputError};
 use crate::client::{Connection, StreamEntry};
 
@@ -27,24 +28,7 @@ pub(crate) fn run(args: &LsArgs) -> anyhow::Result<Exit> {
 }
 
 fn table(entries: &[StreamEntry]) -> String {
-    let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(entries.iter().map(row));
-    let widths: [usize; HEAD.len()] = std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-    });
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| match NUMBERS
-            .contains(&column)
-        {
-            true => format!("{cell:>width$}"),
-            false => format!("{cell:<width$}"),
-        });
-        let line = cells.collect::<Vec<_>>().join("  ");
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+    Table::new(HEAD, NUMBERS, entries.iter().map(row)).to_string()
 }
 
 fn row(entry: &StreamEntry) -> [String; HEAD.len()] {
@@ -65,11 +49,6 @@ fn row(entry: &StreamEntry) -> [String; HEAD.len()] {
         entry.parked_writes.to_string(),
         plain(entry.owner.as_deref().unwrap_or("-")),
     ]
-}
-
-/// A stranger's text, so that it cannot steer the terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 #[cfg(test)]

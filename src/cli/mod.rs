@@ -6,16 +6,21 @@
 
 pub mod args;
 mod bench;
+mod demo;
 mod exit;
 mod log_writer;
 mod logging;
 mod ls;
 mod progress;
 mod publish;
+mod quantity;
 mod raw_output;
 mod retry;
 mod serve;
+mod stats;
+mod table;
 mod tail;
+mod top;
 mod units;
 
 pub use exit::{Exit, OutputError};
@@ -34,6 +39,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Some(Verb::Tail(tail)) => tail::run(tail),
         Some(Verb::Ls(ls)) => ls::run(&ls),
         Some(Verb::Bench(args)) => bench::run(&args),
+        Some(Verb::Stats(stats)) => stats::run(&stats),
+        Some(Verb::Top(top)) => top::run(&top),
+        Some(Verb::Demo(serve)) => demo::run(&serve),
     }
 }
 

@@ -10,12 +10,28 @@ use crate::cli::logging::{self, Log};
 use crate::config::{self, LimitOverrides, Overrides};
 use crate::server::{Addresses, Ended, Server};
 
+/// A broker that runs and has said so.
+pub(crate) struct Started {
+    pub(crate) server: Server,
+    /// Dropped, it sees the last lines out.
+    pub(crate) log: Log,
+}
+
 /// Runs the broker until a signal ends it.
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
+    let Some(Started { server, log }) = start(args)? else { return Ok(Exit::Ok) };
+    if server.wait(|server| reload(args, server, &log))? == Ended::CutShort {
+        tracing::warn!("stopped before every channel was closed in good order");
+    }
+    Ok(Exit::Ok)
+}
+
+/// Starts the broker and says where it is. `None`: only the configuration was to be checked.
+pub(crate) fn start(args: &ServeArgs) -> anyhow::Result<Option<Started>> {
     let settings = config::load(args.config.as_deref(), overrides(args))?;
     if args.check_config {
         eprintln!("weir: the configuration is good");
-        return Ok(Exit::Ok);
+        return Ok(None);
     }
     let log = logging::start(args.log_format, settings.log)?;
     let workers = settings.workers;
@@ -30,10 +46,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
     drop(stdout);
-    if server.wait(|server| reload(args, server, &log))? == Ended::CutShort {
-        tracing::warn!("stopped before every channel was closed in good order");
-    }
-    Ok(Exit::Ok)
+    Ok(Some(Started { server, log }))
 }
 
 /// Reads the configuration again. One that is bad changes nothing.
@@ -70,8 +83,8 @@ fn overrides(args: &ServeArgs) -> Overrides {
 fn ready_text(addresses: &Addresses, workers: u16) -> String {
     let tcf: Vec<String> = addresses.tcf.iter().map(|address| format!("TCP:{address}")).collect();
     let http = match addresses.http {
-        Some(address) => format!("stats http://{address}/stats"),
-        None => "stats off".to_owned(),
+        Some(address) => format!("dashboard http://{address}/"),
+        None => "HTTP off".to_owned(),
     };
     format!("ready: {} ({http}) workers={workers}", tcf.join(" "))
 }
@@ -109,13 +122,13 @@ mod tests {
         };
         assert_eq!(
             ready_text(&addresses, 2),
-            "ready: TCP:127.0.0.1:1534 (stats http://127.0.0.1:9534/stats) workers=2"
+            "ready: TCP:127.0.0.1:1534 (dashboard http://127.0.0.1:9534/) workers=2"
         );
         addresses.tcf.push("[::1]:7".parse().unwrap());
         addresses.http = None;
         assert_eq!(
             ready_text(&addresses, 1),
-            "ready: TCP:127.0.0.1:1534 TCP:[::1]:7 (stats off) workers=1"
+            "ready: TCP:127.0.0.1:1534 TCP:[::1]:7 (HTTP off) workers=1"
         );
         let pid = std::process::id();
         assert_eq!(

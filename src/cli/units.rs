@@ -39,6 +39,15 @@ pub(crate) fn key(text: &str) -> Result<Key, String> {
     }
 }
 
+/// The ID of a stream, as the broker writes it.
+pub(crate) fn stream_id(text: &str) -> Result<String, String> {
+    let is_id = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match is_id {
+        true => Ok(text.to_owned()),
+        false => Err(format!("`{text}` is not the ID of a stream: write one such as VS7")),
+    }
+}
+
 /// `oldest`, `latest` or an offset in bytes.
 pub(crate) fn position(text: &str) -> Result<Position, String> {
     match text {
@@ -73,6 +82,7 @@ mod tests {
             milliseconds("-1").unwrap_err(),
             stall_timeout("soon").unwrap_err(),
             position("-5").unwrap_err(),
+            stream_id("VS1&top=2").unwrap_err(),
         ] {
             assert!(message.contains("write"), "{message}");
         }

@@ -56,6 +56,10 @@ pub struct CallError {
 }
 
 impl CallError {
+    /// "Buffer overflow": a bound is reached.
+    pub const LIMIT: i64 = 4;
+    /// "Invalid number": a value out of range, or a property that does not exist.
+    pub const BAD_VALUE: i64 = 20;
     /// "Command canceled": it was pending when its stream or channel went away.
     pub const CANCELLED: i64 = 6;
     /// "End of file": the stream has been ended.

@@ -25,4 +25,5 @@ pub use error::{CallError, ClientError};
 pub use options::{AttachOptions, CreateOptions, Key, Position, StallTimeout};
 pub use receiver::{Event, Incoming, Receiver};
 pub use reply::{Attached, CallId, ReadReply, Reply, StreamEntry};
+pub(crate) use reply::{ReplyForm, read_reply};
 pub use sender::Sender;

@@ -94,7 +94,7 @@ pub struct StreamEntry {
 
 /// What a command's reply looks like.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum ReplyForm {
+pub(crate) enum ReplyForm {
     Done,
     Read,
     Created,
@@ -106,7 +106,7 @@ pub(super) enum ReplyForm {
 }
 
 /// Reads the arguments of a reply to `command`. The outer error is the peer's nonsense.
-pub(super) fn read_reply(
+pub(crate) fn read_reply(
     command: &'static str,
     form: ReplyForm,
     mut arguments: Arguments<'_>,

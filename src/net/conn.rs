@@ -1,12 +1,13 @@
 //! A connected socket.
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::Shutdown;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
+
+use crate::net::Socket;
 
 /// How long a connection is silent before the kernel asks whether the peer is still there. Boards
 /// lose power and laptops sleep without a word; a reader that is gone should not be kept for hours.
@@ -17,26 +18,22 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// all.
 const KEEPALIVE_RETRIES: u32 = 6;
 
-/// A connected TCP socket that never blocks.
+/// A connected socket that never blocks.
 #[derive(Debug)]
 pub struct Conn {
-    socket: TcpStream,
+    socket: Socket,
 }
 
 impl Conn {
-    /// Takes an accepted socket and sets its options. Buffer sizes are left to the kernel, which
+    /// Takes a socket and sets the options of its kind. Buffer sizes are left to the kernel, which
     /// tunes them by itself as long as nobody sets them.
     ///
     /// # Errors
     /// What the system says (the peer may be gone already).
-    pub fn new(socket: TcpStream) -> io::Result<Conn> {
-        // We gather replies ourselves; the kernel should hold none back for an acknowledgement.
-        socket.set_nodelay(true)?;
-        let keepalive =
-            TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
-        #[cfg(not(any(target_os = "openbsd", target_os = "redox", target_os = "haiku")))]
-        let keepalive = keepalive.with_retries(KEEPALIVE_RETRIES);
-        SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;
+    pub fn new(socket: Socket) -> io::Result<Conn> {
+        if let Socket::Tcp(socket) = &socket {
+            set_options(socket)?;
+        }
         Ok(Conn { socket })
     }
 
@@ -46,7 +43,7 @@ impl Conn {
     /// # Errors
     /// What the system says.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE | Interest::WRITABLE)
+        self.socket.register(registry, token)
     }
 
     /// Reads what is there into the slices, in order; 0 is the peer's end.
@@ -77,8 +74,17 @@ impl Conn {
     /// # Errors
     /// The connection is broken.
     pub fn shutdown_write(&mut self) -> io::Result<()> {
-        self.socket.shutdown(Shutdown::Write)
+        self.socket.shutdown_write()
     }
+}
+
+fn set_options(socket: &TcpStream) -> io::Result<()> {
+    // We gather replies ourselves; the kernel should hold none back for an acknowledgement.
+    socket.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    #[cfg(not(any(target_os = "openbsd", target_os = "redox", target_os = "haiku")))]
+    let keepalive = keepalive.with_retries(KEEPALIVE_RETRIES);
+    SockRef::from(socket).set_tcp_keepalive(&keepalive)
 }
 
 /// Repeats a call that a signal interrupted.
@@ -102,7 +108,7 @@ mod tests {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let client = std::net::TcpStream::connect(listener.address()).unwrap();
         let (socket, _) = listener.accept().unwrap();
-        (Conn::new(socket).unwrap(), client)
+        (Conn::new(Socket::Tcp(socket)).unwrap(), client)
     }
 
     /// Reads as soon as something is there, with a poller instead of a sleep.
@@ -141,5 +147,21 @@ mod tests {
         assert_eq!(text, "one two three");
         drop(client);
         assert_eq!(read_when_ready(&mut conn, &mut [&mut [0; 8]]), 0);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_pair_within_the_process_carries_bytes_both_ways() {
+        let (socket, mut ours) = crate::net::pair().unwrap();
+        let mut conn = Conn::new(socket).unwrap();
+        ours.write_all(b"there").unwrap();
+        let mut slice = [0; 16];
+        assert_eq!(read_when_ready(&mut conn, &mut [&mut slice]), 5);
+        assert_eq!(conn.write(&[IoSlice::new(b"and "), IoSlice::new(b"back")]).unwrap(), 8);
+        conn.shutdown_write().unwrap();
+        ours.set_nonblocking(false).unwrap();
+        let mut text = String::new();
+        ours.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "and back");
     }
 }

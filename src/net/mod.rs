@@ -5,6 +5,10 @@
 
 mod conn;
 mod listener;
+mod socket;
 
 pub use conn::Conn;
 pub use listener::{AcceptError, Listener};
+pub use socket::Socket;
+#[cfg(unix)]
+pub use socket::pair;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::id::WorkerId;
-use crate::net::{AcceptError, Listener};
+use crate::id::{Door, WorkerId};
+use crate::net::{AcceptError, Listener, Socket};
 use crate::time::{Clock, Instant};
 use crate::worker::{Doorbell, Mail, Outbox, Phase, PhaseFlag, Placement, Refused, Tuning, WAKE};
 
@@ -118,12 +118,15 @@ impl Acceptor {
                     // Each doubling, so that a flood of connections is not a flood of lines.
                     if progress.refused.is_power_of_two() {
                         let refused = progress.refused;
-                        warn!(%peer, refused, channels_max, "connection closed: limits.channels_max is reached");
+                        let knob = "limits.channels_max";
+                        warn!(%peer, refused, channels_max, knob, "connection closed: too many are open");
                     }
                     return;
                 }
                 let worker = self.placement.assign();
-                self.hand_over(worker, Mail::Connection { socket, peer }, progress);
+                let (socket, peer) = (Socket::Tcp(socket), peer.to_string().into());
+                let mail = Mail::Connection { socket, door: Door::Tcf, peer };
+                self.hand_over(worker, mail, progress);
             }
             Err(AcceptError::WouldBlock) => {
                 progress.is_ready[index] = false;

@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 
 use tracing::{debug, info};
 
-use crate::admin::{About, Control};
+use crate::admin::{About, Control, Workers};
 use crate::config::Settings;
 use crate::id::WorkerId;
 use crate::server::acceptor::Acceptor;
@@ -84,7 +84,9 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
             },
             clock: server.clock,
         };
-        let control = Control::start(listener, to_control, about).map_err(system("HTTP"))?;
+        let workers =
+            Workers::new(to_control, Arc::clone(&server.placement), Arc::clone(&server.tuning));
+        let control = Control::start(listener, workers, about).map_err(system("HTTP"))?;
         server.control = Some(control);
     }
     info!(tcf = ?server.addresses.tcf, http = ?server.addresses.http, workers = settings.workers, "listening");

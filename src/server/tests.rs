@@ -357,7 +357,7 @@ fn http_answers_with_numbers_and_guards_them() {
     assert_eq!(http(address, "/healthz", &host), (200, "ok\n".to_owned()));
     let (code, body) = http(address, "/nowhere", &host);
     assert_eq!(code, 404);
-    assert!(body.contains("GET /stats"), "{body}");
+    assert!(body.contains("/stats"), "{body}");
     assert_eq!(http(address, "/stats", "Host: evil.example\r\n").0, 403);
     let foreign = format!("{host}Origin: http://evil.example\r\n");
     assert_eq!(http(address, "/stats", &foreign).0, 403);

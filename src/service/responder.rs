@@ -1,5 +1,7 @@
 //! The answer to one command.
 
+use std::cell::Cell;
+
 use crate::id::{Offset, StreamId};
 use crate::service::{error_code, error_report, stream_broker};
 use crate::stream::{Chunks, Refusal, Reply};
@@ -13,6 +15,7 @@ pub struct Responder<'a> {
     zero_copy: bool,
     token: &'a [u8],
     unix_ms: u64,
+    errors: Option<&'a Cell<u64>>,
 }
 
 impl<'a> Responder<'a> {
@@ -24,7 +27,12 @@ impl<'a> Responder<'a> {
         token: &'a [u8],
         unix_ms: u64,
     ) -> Responder<'a> {
-        Responder { output, zero_copy, token, unix_ms }
+        Responder { output, zero_copy, token, unix_ms, errors: None }
+    }
+
+    /// Counts there if the answer is an error.
+    pub fn counting(self, errors: &'a Cell<u64>) -> Responder<'a> {
+        Responder { errors: Some(errors), ..self }
     }
 
     /// Begins the reply, for answers that need no error report.
@@ -45,6 +53,9 @@ impl<'a> Responder<'a> {
     }
 
     fn report(&self, code: u16, text: &str) -> ErrorReport {
+        if let Some(errors) = self.errors {
+            errors.set(errors.get() + 1);
+        }
         error_report(code, self.unix_ms, text)
     }
 

@@ -1,1 +1,5 @@
-//! What is counted, by name; reading is always a copy.
+//! What is counted, by one writer each; reading is always a copy.
+
+mod histogram;
+
+pub use histogram::{BUCKETS, Histogram};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::id::{ChannelId, StreamId, Token};
+use crate::id::{ChannelId, Door, StreamId, Token};
 use crate::stream::meta::Meta;
 use crate::stream::readers::ReaderKey;
 use crate::stream::{AttachOptions, StreamReport};
@@ -15,6 +15,7 @@ use crate::stream::{AttachOptions, StreamReport};
 pub(super) struct Channel {
     pub(super) id: ChannelId,
     pub(super) peer: Arc<str>,
+    pub(super) door: Door,
     pub(super) attachments: FxHashMap<StreamId, Attachment>,
     /// Attachments whose end has been read, oldest first.
     pub(super) finished: VecDeque<StreamId>,
@@ -99,10 +100,11 @@ pub(super) struct Found {
 }
 
 impl Channel {
-    pub(super) fn new(id: ChannelId, peer: Arc<str>) -> Channel {
+    pub(super) fn new(id: ChannelId, door: Door, peer: Arc<str>) -> Channel {
         Channel {
             id,
             peer,
+            door,
             attachments: FxHashMap::default(),
             finished: VecDeque::new(),
             subscriptions: Vec::new(),

@@ -3,16 +3,18 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::id::{ChannelId, StreamId, Token, WorkerId};
+use crate::stats::Histogram;
 use crate::stream::budget::Budget;
 use crate::stream::channels::{Channels, Finishing, Waiting, WaitingFor};
 use crate::stream::home::Stream;
 use crate::stream::log::Log;
 use crate::stream::message::Body;
 use crate::stream::meta::Meta;
+use crate::stream::notice::Notices;
 use crate::stream::outbox::Outbox;
-use crate::stream::readers::Readers;
+use crate::stream::readers::{Readers, Stall};
 use crate::stream::view::View;
-use crate::stream::{Effect, Limits, Payload, Refusal, Reply};
+use crate::stream::{Effect, Happening, Limits, Notice, Payload, Refusal, Reply};
 use crate::time::Instant;
 
 /// Everything of an engine but its streams: a stream can be worked on while this is at hand.
@@ -32,6 +34,13 @@ pub(super) struct Front {
     pub(super) finish_now: Vec<ChannelId>,
     /// Counts calls of `settle`.
     pub(super) turn: u64,
+    pub(super) notices: Notices,
+    /// Readers that became lagging, ever.
+    pub(super) stalls: u64,
+    /// Nanoseconds that writes waited for space.
+    pub(super) park_time: Histogram,
+    /// Bytes that waited for a reader when a read of it was answered.
+    pub(super) reader_lag: Histogram,
 }
 
 impl Front {
@@ -235,6 +244,21 @@ impl Front {
                 };
                 channel.parked_reads -= 1;
                 channel.served_bytes += read.data.len();
+                let (served, lost) = (read.data.len() as u64, read.lost);
+                let reader = readers.get(key);
+                let policy = reader.stall_timeout.into();
+                self.reader_lag.record(log.end().since(reader.cursor) + served + lost);
+                if lost > 0 {
+                    self.notices.push(Notice {
+                        stream: meta.id,
+                        stream_type: meta.stream_type.clone(),
+                        channel: id,
+                        peer: channel.peer.clone(),
+                        stall_timeout: reader.stall_timeout,
+                        what: Happening::Lost { bytes: lost },
+                    });
+                }
+                readers.delivery.count(channel.door, policy, served, lost);
                 self.budget.serve(read.data.len() as u64);
                 let reply =
                     Reply::Read { data: read.data, error: None, lost: read.lost, eos: read.eos };
@@ -251,6 +275,22 @@ impl Front {
             readers.make_ready(key);
         }
         has_more
+    }
+
+    /// Notes readers that have become lagging.
+    pub(super) fn note_stalls(&mut self, meta: &Meta, stalls: Vec<Stall>) {
+        for Stall { channel, stall_timeout, lag, silent_for } in stalls {
+            self.stalls += 1;
+            let Some(state) = self.channels.get(channel) else { continue };
+            self.notices.push(Notice {
+                stream: meta.id,
+                stream_type: meta.stream_type.clone(),
+                channel,
+                peer: state.peer.clone(),
+                stall_timeout,
+                what: Happening::Stalled { lag, silent_for },
+            });
+        }
     }
 
     /// Sets the timer of a stream or view.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::id::{ChannelId, Offset, StreamId, Token, WorkerId};
 use crate::stream::budget::Budget;
 use crate::stream::log::Log;
+use crate::stream::marks::Marks;
 use crate::stream::meta::Meta;
 use crate::stream::park::ParkedWrites;
 use crate::stream::pump::Pump;
@@ -26,6 +27,8 @@ use crate::time::Instant;
 pub(super) struct Stream {
     pub(super) meta: Arc<Meta>,
     pub(super) log: Log,
+    /// When its bytes came.
+    pub(super) marks: Marks,
     pub(super) readers: Readers,
     pub(super) views: Vec<RemoteView>,
     /// Channels, of any worker, that are attached without reading.
@@ -127,6 +130,7 @@ impl Stream {
         Stream {
             meta,
             log: Log::default(),
+            marks: Marks::default(),
             readers: Readers::default(),
             views: Vec::new(),
             writers: Vec::new(),
@@ -300,6 +304,8 @@ impl Stream {
             readers: self.readers.len() as u64 + remote,
             parked_writes: self.parked.count(),
             parked_bytes: self.parked.bytes(),
+            is_held: self.is_held,
+            full_since: self.full_since,
             owner: self.owner.as_ref().map(|owner| owner.peer.clone()),
             created_at: meta.created_at,
         }

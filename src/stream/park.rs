@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes};
 use rustc_hash::FxHashMap;
 
 use crate::id::{ChannelId, Token};
+use crate::time::Instant;
 
 /// A write of which not all bytes have found space.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(super) struct ParkedWrite {
     pub(super) rest: Bytes,
     /// The size it came with.
     pub(super) size: u64,
+    /// When it came.
+    pub(super) since: Instant,
 }
 
 /// The parked writes of one stream: each channel's in the order they came, the channels in turn, so
@@ -134,6 +137,7 @@ mod tests {
             token: Token::new(text.as_bytes()),
             rest: Bytes::from_static(text.as_bytes()),
             size: text.len() as u64,
+            since: Instant::default(),
         }
     }
 

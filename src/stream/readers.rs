@@ -8,7 +8,7 @@ use slab::Slab;
 use crate::id::{ChannelId, Offset, Token};
 use crate::stream::floor::Floor;
 use crate::stream::log::Log;
-use crate::stream::{Chunks, StallTimeout};
+use crate::stream::{Chunks, Delivery, StallTimeout};
 use crate::time::Instant;
 
 /// The most bytes of one read reply, whatever its size asked for, so that one command cannot make a
@@ -31,7 +31,7 @@ pub(super) struct Reader {
     pub(super) stall_timeout: StallTimeout,
     pub(super) is_lagging: bool,
     /// When it last took a byte, or attached.
-    progress_at: Instant,
+    pub(super) progress_at: Instant,
     /// Whether a reply has told it the end of the stream.
     pub(super) has_read_end: bool,
     queued: Queued,
@@ -78,8 +78,17 @@ pub(super) struct Readers {
     /// Over all readers.
     all: Floor,
     serial: u64,
-    pub(super) delivered: u64,
-    pub(super) lost: u64,
+    /// What they all got, those that left included.
+    pub(super) delivery: Delivery,
+}
+
+/// A reader that has become lagging.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stall {
+    pub(super) channel: ChannelId,
+    pub(super) stall_timeout: StallTimeout,
+    pub(super) lag: u64,
+    pub(super) silent_for: Duration,
 }
 
 impl Reader {
@@ -268,13 +277,11 @@ impl Readers {
             reader.cursor = log.start();
             reader.lost += gap;
             reader.untold += gap;
-            self.lost += gap;
         }
         let data = log.read_at(reader.cursor, size.min(most));
         let len = data.len() as u64;
         reader.cursor = reader.cursor.plus(len);
         reader.delivered += len;
-        self.delivered += len;
         self.all.advance(from, reader.cursor);
         if reader.holds() {
             self.holding.advance(from, reader.cursor);
@@ -310,23 +317,28 @@ impl Readers {
     }
 
     /// Makes lagging every reader that has bytes before `end` waiting and has taken none for its
-    /// timeout while the stream was full. Returns how many.
+    /// timeout while the stream was full. Returns which.
     pub(super) fn expire_stalls(
         &mut self,
         now: Instant,
         full_since: Instant,
         end: Offset,
-    ) -> usize {
-        let mut stalled = 0;
+    ) -> Vec<Stall> {
+        let mut stalls = Vec::new();
         for (_, reader) in self.table.iter_mut() {
             let is_due = reader.stall_deadline(full_since).is_some_and(|due| due <= now);
             if is_due && reader.cursor < end {
                 self.holding.remove(reader.cursor);
                 reader.is_lagging = true;
-                stalled += 1;
+                stalls.push(Stall {
+                    channel: reader.channel,
+                    stall_timeout: reader.stall_timeout,
+                    lag: end.since(reader.cursor),
+                    silent_for: now.since(reader.progress_at),
+                });
             }
         }
-        stalled
+        stalls
     }
 
     /// When `expire_stalls` is due next in a stream that is full since `full_since`. A reader that

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::id::{ChannelId, Offset, StreamId};
-use crate::stream::{Direction, StallTimeout};
+use crate::stats::Histogram;
+use crate::stream::{Direction, Marks, StallTimeout, Traffic};
+use crate::time::Instant;
 
 /// One stream, seen from its home.
 #[derive(Clone, Debug)]
@@ -38,10 +40,14 @@ pub struct StreamReport {
     pub parked_writes: u64,
     /// Bytes of those writes.
     pub parked_bytes: u64,
+    /// Whether everything is kept until the first reader comes (`Hold`).
+    pub is_held: bool,
+    /// Since when writes wait; `None` while none does.
+    pub full_since: Option<Instant>,
     /// Peer address of the creator; `None` where it is gone or was the broker.
     pub owner: Option<Arc<str>>,
     /// Nanoseconds on the broker's clock, to sort by age.
-    pub created_at: crate::time::Instant,
+    pub created_at: Instant,
 }
 
 /// One reader, seen from its channel's worker.
@@ -67,6 +73,10 @@ pub struct ReaderReport {
     pub pending_reads: u64,
     /// Whether the reader has stalled past its timeout and no longer holds the buffer.
     pub lagging: bool,
+    /// How long the full stream waits for it.
+    pub stall_timeout: StallTimeout,
+    /// When it last took a byte, or attached.
+    pub progress_at: Instant,
 }
 
 /// What one engine has.
@@ -74,6 +84,8 @@ pub struct ReaderReport {
 pub struct EngineReport {
     /// Streams at home here.
     pub streams: Vec<StreamReport>,
+    /// When the bytes of those streams came that have readers.
+    pub marks: Vec<(StreamId, Marks)>,
     /// Readers of channels here.
     pub readers: Vec<ReaderReport>,
     /// Bytes that count against the engine's share of the memory limit.
@@ -86,4 +98,12 @@ pub struct EngineReport {
     pub delivered_bytes: u64,
     /// Bytes lost to readers here, ever.
     pub lost_bytes: u64,
+    /// The same by type.
+    pub traffic: Traffic,
+    /// Readers that became lagging, ever.
+    pub stalls: u64,
+    /// Nanoseconds that writes waited for space; `None` of no engine.
+    pub park_time: Option<Histogram>,
+    /// Bytes that waited for a reader when a read of it was answered; `None` of no engine.
+    pub reader_lag: Option<Histogram>,
 }

@@ -16,8 +16,8 @@ pub struct Limits {
     pub json_depth_max: usize,
     /// A BIN block of at least so many bytes is received where it will stay.
     pub large_block_bytes_min: usize,
-    /// Data of at least so many bytes is kept in the buffer it came in. That holds the whole buffer,
-    /// so this is a quarter of one.
+    /// Data of at least so many bytes is kept in the buffer it came in. That holds the whole
+    /// buffer, so this is a quarter of one.
     pub kept_bytes_min: usize,
 }
 

@@ -1,5 +1,5 @@
-//! `Streams.write` and `Streams.read` in the form that nearly all clients give them, read in one pass
-//! where they lie.
+//! `Streams.write` and `Streams.read` in the form that nearly all clients give them, read in one
+//! pass where they lie.
 //!
 //! Nothing is decided here that [`Framer`](crate::wire::Framer) and
 //! [`Arguments`](crate::wire::Arguments) would decide otherwise: what is not exactly of that form,

@@ -45,8 +45,8 @@ pub fn success(output: &mut Output, token: PlainToken<'_>) {
     output.put_slice(reply.as_slice());
 }
 
-/// A whole reply to `Streams.read` that carries `pieces`, which hold bytes, and says that nothing is
-/// missing and that more may come; to a peer with `ZeroCopy`.
+/// A whole reply to `Streams.read` that carries `pieces`, which hold bytes, and says that nothing
+/// is missing and that more may come; to a peer with `ZeroCopy`.
 pub fn read(output: &mut Output, token: PlainToken<'_>, pieces: &[Bytes]) {
     let length: usize = pieces.iter().map(Bytes::len).sum();
     debug_assert!(length > 0, "no bytes are `null`");

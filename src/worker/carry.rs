@@ -243,7 +243,8 @@ impl Worker {
             write(&mut session.conn, &mut linger.output, &mut session.is_writable);
         self.counters.sent_bytes += count;
         linger.has_sent |= count > 0;
-        let mut is_over = outcome.is_err();
+        // What is broken takes nothing more; the write that met it may have been an earlier one.
+        let mut is_over = outcome.is_err() || session.is_broken;
         if linger.output.is_empty() && !linger.is_shut {
             linger.is_shut = true;
             is_over |= session.conn.shutdown_write().is_err();

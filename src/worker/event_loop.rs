@@ -6,17 +6,16 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use tracing::debug;
 
-use crate::id::WorkerId;
-use crate::net::Conn;
+use crate::id::{Door, WorkerId};
+use crate::net::{Conn, Socket};
 use crate::time::{Clock, Instant, Now};
 use crate::worker::budget::{MAIL_PER_TURN, READINESS_PER_TURN, SETTLES_PER_TURN};
+use crate::worker::load::Load;
 use crate::worker::receive_buffers::ReceiveBuffers;
 use crate::worker::session::{SessionKey, Sessions};
 use crate::worker::{
@@ -66,6 +65,7 @@ pub struct Worker {
     pub(super) linger_timeout: Duration,
     pub(super) buffers: ReceiveBuffers,
     pub(super) counters: Counters,
+    load: Load,
     /// The bounds' version that was taken over last.
     tuning_seen: u64,
     is_draining: bool,
@@ -106,6 +106,7 @@ impl Worker {
             lingering: VecDeque::new(),
             buffers: ReceiveBuffers::default(),
             counters: Counters::default(),
+            load: Load::default(),
             tuning_seen: 0,
             is_draining: false,
         }
@@ -133,7 +134,9 @@ impl Worker {
     /// How long the next poll may wait. Ends the accounting of the turn behind it.
     fn rest_allowed(&mut self, must_go_on: bool) -> Option<Duration> {
         let end = self.clock.now().instant;
-        self.counters.busy += end.since(self.now.instant);
+        let busy = end.since(self.now.instant);
+        self.counters.busy += busy;
+        self.counters.turn_time.0.record(busy.as_nanos() as u64);
         if must_go_on || !self.queue.is_empty() || !self.links.bell.may_rest() {
             return Some(Duration::ZERO);
         }
@@ -146,6 +149,7 @@ impl Worker {
     fn turn(&mut self, readiness: &mio::Events) -> bool {
         self.now = self.clock.now();
         self.counters.turns += 1;
+        self.load.note(self.now.instant, self.counters.busy);
         for readiness in readiness {
             if readiness.token() != WAKE {
                 self.note(readiness);
@@ -222,7 +226,7 @@ impl Worker {
                 Mail::Core { from, message } => {
                     self.shard.handle_message(self.now, from, message);
                 }
-                Mail::Connection { socket, peer } => self.open(socket, peer),
+                Mail::Connection { socket, door, peer } => self.open(socket, door, peer),
                 Mail::Report(sink) => sink.put(self.report()),
             }
         }
@@ -258,7 +262,7 @@ impl Worker {
     }
 
     /// Takes a new connection on.
-    fn open(&mut self, socket: TcpStream, peer: SocketAddr) {
+    fn open(&mut self, socket: Socket, door: Door, peer: Arc<str>) {
         let key = self.sessions.next_key();
         let conn = Conn::new(socket).and_then(|mut conn| {
             conn.register(self.links.poll.registry(), mio::Token(key.0))?;
@@ -267,7 +271,7 @@ impl Worker {
         match conn {
             Ok(conn) if !self.is_draining => {
                 self.counters.connections += 1;
-                let channel = self.shard.open(self.now, peer.to_string().into());
+                let channel = self.shard.open_through(self.now, door, Arc::clone(&peer));
                 debug!(worker = %self.id, %channel, %peer, "channel opened");
                 self.sessions.insert(conn, channel);
             }
@@ -293,6 +297,7 @@ impl Worker {
             lingering: self.sessions.len().saturating_sub(self.shard.channel_count()),
             shard,
             counters: self.counters,
+            busy_ratio: self.load.ratio(),
             inbox_mail: self.links.inbox.len(),
         }
     }

@@ -1,8 +1,9 @@
 //! What may lie in a worker's mailbox.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::id::WorkerId;
+use crate::id::{Door, WorkerId};
+use crate::net::Socket;
 use crate::stream::Message;
 use crate::worker::WorkerReport;
 
@@ -22,10 +23,12 @@ pub enum Mail {
     },
     /// A new connection. It counts in the worker's load already.
     Connection {
-        /// Its socket, as accepted.
-        socket: mio::net::TcpStream,
-        /// The peer's address.
-        peer: SocketAddr,
+        /// Its socket.
+        socket: Socket,
+        /// Through which door it came in.
+        door: Door,
+        /// The peer's address, for people.
+        peer: Arc<str>,
     },
     /// Somebody wants a copy of the numbers.
     Report(ReportSink),

@@ -31,6 +31,12 @@ impl Placement {
         WorkerId(index as u16)
     }
 
+    /// Counts a connection in at this worker.
+    pub fn assign_to(&self, worker: WorkerId) -> WorkerId {
+        self.loads[worker.index()].0.fetch_add(1, Ordering::Relaxed);
+        worker
+    }
+
     /// Counts a connection of `worker` out.
     pub fn release(&self, worker: WorkerId) {
         self.loads[worker.index()].0.fetch_sub(1, Ordering::Release);

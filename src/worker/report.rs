@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::id::WorkerId;
+use crate::stats::Histogram;
 use crate::time::Now;
 use crate::worker::ShardReport;
 
@@ -17,6 +18,8 @@ pub struct WorkerReport {
     pub shard: ShardReport,
     /// What its loop has done.
     pub counters: Counters,
+    /// The share of its time, 0 to 1, that it was busy in the last second or a little longer.
+    pub busy_ratio: f64,
     /// Mail that waits for it.
     pub inbox_mail: usize,
     /// Connections whose channel is over and whose last bytes are on their way.
@@ -30,6 +33,8 @@ pub struct Counters {
     pub turns: u64,
     /// Time spent on something other than waiting.
     pub busy: Duration,
+    /// Nanoseconds that each of them took.
+    pub turn_time: TurnTime,
     /// Connections taken on.
     pub connections: u64,
     /// Bytes read from sockets.
@@ -38,4 +43,14 @@ pub struct Counters {
     pub sent_bytes: u64,
     /// Connections that broke (reset, keep-alive without answer).
     pub broken: u64,
+}
+
+/// How long turns take, in nanoseconds; the first bound is about a microsecond.
+#[derive(Clone, Copy, Debug)]
+pub struct TurnTime(pub Histogram);
+
+impl Default for TurnTime {
+    fn default() -> TurnTime {
+        TurnTime(Histogram::new(10))
+    }
 }

@@ -142,11 +142,11 @@ impl Sessions {
 mod tests {
     use super::*;
     use crate::id::WorkerId;
-    use crate::net::Listener;
+    use crate::net::{Listener, Socket};
 
     fn conn(listener: &Listener) -> Conn {
         let _client = std::net::TcpStream::connect(listener.address()).unwrap();
-        Conn::new(listener.accept().unwrap().0).unwrap()
+        Conn::new(Socket::Tcp(listener.accept().unwrap().0)).unwrap()
     }
 
     #[test]

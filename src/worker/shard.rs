@@ -3,6 +3,7 @@
 mod ending;
 mod limits;
 mod memory;
+mod notices;
 mod report;
 mod session;
 mod sessions;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::id::{ChannelId, WorkerId};
+use crate::id::{ChannelId, Door, WorkerId};
 use crate::service::{error_code, error_report};
 use crate::stream::{Effect, Engine, Message};
 use crate::time::{Instant, Now};
@@ -26,6 +27,7 @@ pub use limits::Limits;
 pub use report::{ChannelReport, ShardReport};
 
 use memory::Memory;
+use notices::Notices;
 use session::{Session, Step, Surroundings};
 use sessions::Sessions;
 
@@ -54,6 +56,7 @@ pub struct Shard {
     /// Channels whose end is under way, and which get what answers there are first.
     answering: Vec<ChannelId>,
     memory: Memory,
+    notices: Notices,
     encodings: Encodings,
     /// When the ends that are under way must have come on, in order; the timeout is one.
     end_deadlines: VecDeque<(Instant, ChannelId)>,
@@ -66,7 +69,11 @@ pub struct Shard {
     is_draining: bool,
     channels_opened: u64,
     commands: u64,
+    /// Of channels that are gone.
+    errors: u64,
     malformed: u64,
+    without_hello: u64,
+    given_up: u64,
     /// Stands in for the output of a channel that is gone.
     no_output: Output,
 }
@@ -88,13 +95,17 @@ impl Shard {
             end_deadlines: VecDeque::new(),
             abandoned: VecDeque::new(),
             memory: Memory::default(),
+            notices: Notices::default(),
             encodings: Encodings::default(),
             turn: 0,
             now: Now::default(),
             is_draining: false,
             channels_opened: 0,
             commands: 0,
+            errors: 0,
             malformed: 0,
+            without_hello: 0,
+            given_up: 0,
             no_output: Output::default(),
         }
     }
@@ -108,15 +119,21 @@ impl Shard {
 
     /// Takes a new connection on; our Hello is in its output at once.
     pub fn open(&mut self, now: Now, peer: Arc<str>) -> ChannelId {
+        self.open_through(now, Door::Tcf, peer)
+    }
+
+    /// Takes a new connection on that came in through `door`.
+    pub fn open_through(&mut self, now: Now, door: Door, peer: Arc<str>) -> ChannelId {
         self.now = now;
         let deadline = now.instant.plus(self.limits.hello_timeout);
         let wire_limits = &self.limits.wire;
-        let session = self.sessions.insert(|id| Session::open(id, peer, wire_limits));
+        let session =
+            self.sessions.insert(|id| Session::open(id, now.instant, door, peer, wire_limits));
         session.hello_deadline = Some(deadline);
         let id = session.id;
         self.channels_opened += 1;
         self.hello_deadlines.insert((deadline, id));
-        self.engine.open(id, session.peer.clone());
+        self.engine.open_through(id, door, session.peer.clone());
         self.mark_ready(id);
         if self.is_draining {
             let text = "The broker is shutting down";
@@ -236,6 +253,7 @@ impl Shard {
         self.now = now;
         self.forget_hello_deadline(channel);
         if let Some(session) = self.sessions.remove(channel) {
+            self.errors += session.errors();
             self.memory.forget(&mut self.engine, &session);
             self.forget_end_deadlines();
             if !session.channel.is_closed() {
@@ -286,6 +304,7 @@ impl Shard {
         self.take_effects(now);
         self.go_on_ending(now);
         self.feed_starved();
+        self.tell_notices();
         self.encodings.clear();
         self.turn += 1;
         for channel in std::mem::take(&mut self.exhausted) {
@@ -312,6 +331,7 @@ impl Shard {
     pub fn poll_closed(&mut self) -> Option<(ChannelId, Output)> {
         while let Some(channel) = self.closed.pop_front() {
             if let Some(session) = self.sessions.remove(channel) {
+                self.errors += session.errors();
                 self.memory.forget(&mut self.engine, &session);
                 self.forget_end_deadlines();
                 return Some((channel, session.output));
@@ -364,9 +384,11 @@ impl Shard {
             }
             let text = format!("No Hello within {:?}", self.limits.hello_timeout);
             if let Some(session) = self.sessions.get(channel) {
-                tracing::info!(worker = %self.me, %channel, peer = %session.peer, "{text}");
+                let knob = "limits.hello_timeout";
+                tracing::info!(worker = %self.me, %channel, peer = %session.peer, knob, "{text}");
             }
             let report = error_report(error_code::PROTOCOL, now.unix_ms, &text);
+            self.without_hello += 1;
             self.hello_deadlines.pop_first();
             self.end_now(now, channel, Some(report));
         }
@@ -402,7 +424,10 @@ impl Shard {
             channels: self.sessions.iter().map(Session::report).collect(),
             channels_opened: self.channels_opened,
             commands: self.commands,
+            errors: self.errors + self.sessions.iter().map(Session::errors).sum::<u64>(),
             malformed: self.malformed,
+            without_hello: self.without_hello,
+            abandoned: self.given_up,
         }
     }
 

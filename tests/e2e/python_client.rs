@@ -23,7 +23,7 @@ fn python() -> PathBuf {
     path
 }
 
-fn script(name: &str, args: &[&str]) -> Command {
+pub fn script(name: &str, args: &[&str]) -> Command {
     let mut command = Command::new(python());
     command
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/python").join(name))

@@ -13,7 +13,9 @@
     reason = "each test binary compiles this folder and uses a part of it"
 )]
 
+pub mod browser;
 pub mod framing;
+pub mod http;
 pub mod idle;
 pub mod message;
 pub mod pattern;
@@ -23,6 +25,7 @@ pub mod server;
 pub mod tool;
 pub mod wait;
 
+pub use browser::Browser;
 pub use message::Message;
 pub use pattern::{Checked, Pattern};
 pub use peer::RawPeer;

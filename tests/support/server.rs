@@ -30,8 +30,18 @@ impl TestServer {
 
     /// A broker with these flags besides its addresses.
     pub fn start_with(flags: &[&str]) -> TestServer {
+        TestServer::launch("127.0.0.1:0", "127.0.0.1:0", flags)
+    }
+
+    /// A broker where this one was, which has ended.
+    pub fn start_again(&self) -> TestServer {
+        let (tcf, http) = (self.address.to_string(), self.http.to_string());
+        TestServer::launch(&tcf, &http, &["--workers", "2"])
+    }
+
+    fn launch(listen: &str, http: &str, flags: &[&str]) -> TestServer {
         let mut child = Tool::command()
-            .args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"])
+            .args(["serve", "--listen", listen, "--http", http, "--json"])
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -83,6 +93,11 @@ impl TestServer {
         self.address
     }
 
+    /// Where it answers HTTP.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
     /// The address as `--broker` takes it.
     pub fn broker(&self) -> String {
         self.address.to_string()
@@ -106,6 +121,11 @@ impl TestServer {
     /// A peer with an open channel and ZeroCopy.
     pub fn zero_copy_peer(&self) -> RawPeer {
         RawPeer::open(self.address, &["ZeroCopy", "Locator"])
+    }
+
+    /// Where it answers HTTP.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
     }
 
     /// The answer to an HTTP GET: its status and its body.

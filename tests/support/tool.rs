@@ -141,6 +141,15 @@ impl Tool {
         self.child.try_wait().expect("a child can be waited for")
     }
 
+    /// Sends a signal, `INT` or another.
+    pub fn signal(&self, name: &str) {
+        let killed = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status()
+            .expect("kill can be run");
+        assert!(killed.success());
+    }
+
     /// Ends it as `kill -9` does.
     pub fn kill(&mut self) {
         self.child.kill().expect("it can be killed");

@@ -98,6 +98,8 @@ mod tests {
             readers: 2,
             parked_writes: 3,
             parked_bytes: 4,
+            is_held: false,
+            full_since: None,
             owner: Some("127.0.0.1:5".into()),
             created_at: crate::time::Instant(1),
         }

@@ -231,10 +231,10 @@ impl Engine {
     /// Takes a home's leave in: the view is there afterwards, with the bytes that belong to it.
     pub(super) fn take_grant(&mut self, grant: &Grant) {
         let Some(attaches) = grant.attach else { return };
-        let view = self
-            .views
-            .entry(grant.meta.id)
-            .or_insert_with(|| View::new(grant.meta.clone(), grant.sent_from).into());
+        let view = self.views.entry(grant.meta.id).or_insert_with(|| {
+            self.past.name(&grant.meta.stream_type);
+            View::new(grant.meta.clone(), grant.sent_from).into()
+        });
         view.attaches_seen = attaches;
         if grant.sent_from < view.log.start() {
             view.log.prepend(grant.sent_from, grant.sent.clone());
@@ -308,7 +308,8 @@ impl Engine {
 }
 
 impl Front {
-    /// Takes a reader away from a channel that may not read the stream any more; its reads are answered.
+    /// Takes a reader away from a channel that may not read the stream any more; its reads are
+    /// answered.
     fn stop_reading(&mut self, readers: &mut Readers, channel: ChannelId, id: StreamId) {
         let Some(state) = self.channels.get_mut(channel) else { return };
         let attachment = state.attachments.get_mut(&id);

@@ -235,8 +235,7 @@ impl Engine {
     fn forget_view(&mut self, id: StreamId) {
         let Some(mut view) = self.views.remove(&id) else { return };
         self.front.arm(id, &mut view.timer, None);
-        self.past.delivered_bytes += view.readers.delivered;
-        self.past.lost_bytes += view.readers.lost;
+        self.past.of(&view.meta.stream_type).delivery.add(&view.readers.delivery);
     }
 
     /// The queue to a worker is short again.

@@ -84,6 +84,7 @@ impl Engine {
 
     /// Makes a stream known: to its creator, then to whoever subscribed.
     fn introduce(&mut self, now: Instant, stream: Stream, creator: Option<ChannelId>) {
+        self.past.name(&stream.meta.stream_type);
         let meta = stream.meta.clone();
         let mut stream = stream;
         self.front.recharge(&mut stream);

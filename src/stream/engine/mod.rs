@@ -18,19 +18,28 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::id::{ChannelId, StreamId, Token, WorkerId};
+use crate::id::{ChannelId, Door, StreamId, Token, WorkerId};
+use crate::stats::Histogram;
 use crate::stream::budget::Budget;
 use crate::stream::channels::{Channel, Channels};
 use crate::stream::front::Front;
 use crate::stream::home::Stream;
+use crate::stream::notice::Notices;
 use crate::stream::outbox::Outbox;
 use crate::stream::view::View;
 use crate::stream::{
-    Command, Effect, EngineReport, Flow, Limits, Message, ReaderReport, Refusal, Reply,
+    Command, Effect, EngineReport, Flow, Limits, Message, Notice, ReaderReport, Refusal, Reply,
+    Traffic, TypeTraffic,
 };
 use crate::time::Instant;
 
 pub use writes::Writes;
+
+/// The first bound of how long writes wait: 2^20 ns, about a millisecond.
+const PARK_TIME_SHIFT: u32 = 20;
+
+/// The first bound of what waits for a reader: 256 bytes.
+const READER_LAG_SHIFT: u32 = 8;
 
 /// One worker's share of the core. After any call that changes it, take what `poll_effect` and
 /// `poll_message` give until they give nothing.
@@ -52,15 +61,7 @@ pub struct Engine {
     test_streams: usize,
     is_draining: bool,
     /// Of streams that are forgotten.
-    past: Past,
-}
-
-/// Counts of streams and readers that are gone.
-#[derive(Debug, Default)]
-struct Past {
-    accepted_bytes: u64,
-    delivered_bytes: u64,
-    lost_bytes: u64,
+    past: Traffic,
 }
 
 impl Engine {
@@ -80,6 +81,10 @@ impl Engine {
             timers: BTreeSet::new(),
             finish_now: Vec::new(),
             turn: 0,
+            notices: Notices::default(),
+            stalls: 0,
+            park_time: Histogram::new(PARK_TIME_SHIFT),
+            reader_lag: Histogram::new(READER_LAG_SHIFT),
         };
         Engine {
             front,
@@ -90,7 +95,7 @@ impl Engine {
             created: 0,
             test_streams: 0,
             is_draining: false,
-            past: Past::default(),
+            past: Traffic::default(),
         }
     }
 
@@ -102,8 +107,13 @@ impl Engine {
 
     /// Makes a channel of this worker known. `peer` is its address, for people.
     pub fn open(&mut self, channel: ChannelId, peer: Arc<str>) {
+        self.open_through(channel, Door::Tcf, peer);
+    }
+
+    /// The same for a channel that came in through `door`.
+    pub fn open_through(&mut self, channel: ChannelId, door: Door, peer: Arc<str>) {
         debug_assert_eq!(channel.worker, self.front.me);
-        self.front.channels.insert(Channel::new(channel, peer));
+        self.front.channels.insert(Channel::new(channel, door, peer));
     }
 
     /// The broker stops: from now on no stream ends because its creator's channel does, so that no
@@ -211,23 +221,42 @@ impl Engine {
         self.front.timers.first().map(|(at, _)| *at)
     }
 
+    /// The next thing that an operator should hear of.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.front.notices.pop()
+    }
+
+    /// How many there were too many of since this was asked last.
+    pub fn take_missed_notices(&mut self) -> u64 {
+        self.front.notices.take_missed()
+    }
+
     /// A copy of the numbers.
     pub fn report(&self) -> EngineReport {
         let mut report = EngineReport {
             streams: self.streams.values().map(|stream| stream.report()).collect(),
-            readers: Vec::new(),
             held_bytes: self.front.budget.held(),
             held_bytes_max: self.front.limits.memory_bytes_max,
-            accepted_bytes: self.past.accepted_bytes,
-            delivered_bytes: self.past.delivered_bytes,
-            lost_bytes: self.past.lost_bytes,
+            traffic: self.past.clone(),
+            stalls: self.front.stalls,
+            park_time: Some(self.front.park_time),
+            reader_lag: Some(self.front.reader_lag),
+            ..EngineReport::default()
         };
         report.streams.sort_by_key(|stream| (stream.created_at, stream.id));
+        let marks = self.streams.values().map(|stream| (stream.meta.id, stream.marks.clone()));
+        report.marks.extend(marks);
+        for stream in self.streams.values() {
+            let traffic = report.traffic.of(&stream.meta.stream_type);
+            traffic.streams += 1;
+            traffic.buffered_bytes += stream.log.len();
+            traffic.buffer_bytes += stream.meta.buffer_bytes;
+            traffic.accepted_bytes += stream.accepted_bytes;
+        }
         let here = self.streams.values().map(|s| (&s.meta, &s.readers, s.log.end()));
         let there = self.views.values().map(|v| (&v.meta, &v.readers, v.log.end()));
         for (meta, readers, end) in here.chain(there) {
-            report.delivered_bytes += readers.delivered;
-            report.lost_bytes += readers.lost;
+            report.traffic.of(&meta.stream_type).delivery.add(&readers.delivery);
             for reader in readers.iter() {
                 let Some(channel) = self.front.channels.get(reader.channel) else { continue };
                 report.readers.push(ReaderReport {
@@ -241,10 +270,18 @@ impl Engine {
                     lost: reader.lost,
                     pending_reads: reader.reads.len() as u64,
                     lagging: reader.is_lagging,
+                    stall_timeout: reader.stall_timeout,
+                    progress_at: reader.progress_at,
                 });
             }
         }
-        report.accepted_bytes += self.streams.values().map(|s| s.accepted_bytes).sum::<u64>();
+        let counts = report.traffic.named().map(|(_, counts)| counts);
+        let counts = counts.chain([report.traffic.others()]);
+        let mut sum = TypeTraffic::default();
+        counts.for_each(|counts| sum.add(counts));
+        report.accepted_bytes = sum.accepted_bytes;
+        report.delivered_bytes = sum.delivery.delivered();
+        report.lost_bytes = sum.delivery.lost();
         report
     }
 

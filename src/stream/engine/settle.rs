@@ -60,7 +60,7 @@ impl Engine {
         loop {
             let served = front.serve_stream(now, stream);
             has_more |= served;
-            if !front.unpark(stream) {
+            if !front.unpark(now, stream) {
                 break;
             }
         }
@@ -72,6 +72,7 @@ impl Engine {
         self.pump(id);
         let Engine { front, streams, .. } = self;
         let Some(stream) = streams.get_mut(&id) else { return false };
+        stream.marks.note(now, stream.log.start(), stream.log.end());
         stream.retire();
         front.recharge(stream);
         front.list_for_views(stream);
@@ -91,9 +92,9 @@ impl Engine {
         self.front.arm(id, &mut stream.timer, None);
         self.front.budget.recharge(&mut stream.charged, 0);
         self.test_streams -= usize::from(stream.is_test());
-        self.past.accepted_bytes += stream.accepted_bytes;
-        self.past.delivered_bytes += stream.readers.delivered;
-        self.past.lost_bytes += stream.readers.lost;
+        let past = self.past.of(&stream.meta.stream_type);
+        past.accepted_bytes += stream.accepted_bytes;
+        past.delivery.add(&stream.readers.delivery);
     }
 
     /// Moves what the output of a pair of test streams has room for.
@@ -187,7 +188,8 @@ impl Engine {
             } else if let Some(view) = self.views.get_mut(&id) {
                 view.timer = None;
                 if let Some(since) = view.told.full_since {
-                    view.readers.expire_stalls(now, since, view.log.end());
+                    let stalls = view.readers.expire_stalls(now, since, view.log.end());
+                    self.front.note_stalls(&view.meta, stalls);
                 }
                 self.front.mark_view(view);
             }
@@ -198,7 +200,8 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         self.front.mark(stream);
         if let Some(since) = stream.full_since {
-            stream.readers.expire_stalls(now, since, stream.log.end());
+            let stalls = stream.readers.expire_stalls(now, since, stream.log.end());
+            self.front.note_stalls(&stream.meta, stalls);
         }
         if stream.keep_until.is_some_and(|until| until <= now) {
             self.end_orphan(now, id, false);
@@ -237,7 +240,7 @@ impl Front {
     }
 
     /// Lets parked writes in as far as there is space. Returns whether a byte or a write went in.
-    fn unpark(&mut self, stream: &mut Stream) -> bool {
+    fn unpark(&mut self, now: Instant, stream: &mut Stream) -> bool {
         let mut went_in = false;
         while !stream.parked.is_empty() {
             let ceiling = stream.ceiling(&self.budget);
@@ -251,6 +254,8 @@ impl Front {
             self.append(stream, &Payload::Owned(piece), len, ceiling);
             went_in = true;
             if let Some((channel, write)) = done {
+                let waited = now.since(write.since).as_nanos();
+                self.park_time.record(u64::try_from(waited).unwrap_or(u64::MAX));
                 self.answer_write(stream.meta.id, channel, write.token, write.size, Ok(()));
             }
         }

@@ -144,8 +144,12 @@ impl Engine {
         if taken > 0 {
             front.append(stream, &data, taken, ceiling);
         }
-        let write =
-            ParkedWrite { token: token.clone(), rest: rest_of(&data, taken), size: len as u64 };
+        let write = ParkedWrite {
+            token: token.clone(),
+            rest: rest_of(&data, taken),
+            size: len as u64,
+            since: now,
+        };
         stream.parked.push(channel, write);
         if stream.full_since.is_none() {
             stream.full_since = Some(now);
@@ -214,7 +218,9 @@ impl Engine {
         if taken as u64 == size && stream.parked.is_empty() {
             return front.answer_write(id, channel, token, size, Ok(()));
         }
-        stream.parked.push(channel, ParkedWrite { token, rest: data.slice(taken..), size });
+        stream
+            .parked
+            .push(channel, ParkedWrite { token, rest: data.slice(taken..), size, since: now });
         if stream.full_since.is_none() {
             stream.full_since = Some(now);
             stream.is_timer_stale = true;

@@ -85,9 +85,14 @@ impl Shard {
                 continue;
             }
             let unsent = session.output.len();
+            let seconds = self.limits.linger_timeout.as_secs_f64();
             let text = "gave the channel up at its end: the peer takes nothing in";
-            tracing::info!(worker = %self.me, %channel, peer = %session.peer, unsent, "{text}");
+            tracing::info!(
+                worker = %self.me, %channel, peer = %session.peer, bytes = unsent, seconds,
+                knob = "limits.linger_timeout", "{text}"
+            );
             self.abort(now, channel);
+            self.given_up += 1;
             self.abandoned.push_back(channel);
         }
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::id::ChannelId;
+use crate::id::{ChannelId, Door};
 use crate::stream::EngineReport;
+use crate::time::Instant;
 
 /// One channel's numbers.
 #[derive(Clone, Debug)]
@@ -12,8 +13,16 @@ pub struct ChannelReport {
     pub id: ChannelId,
     /// The peer's address.
     pub peer: Arc<str>,
+    /// Through which door it came in.
+    pub door: Door,
+    /// When it was opened.
+    pub opened_at: Instant,
+    /// The services of the peer's Hello, with commas between them.
+    pub services: Box<str>,
     /// Commands received.
     pub commands: u64,
+    /// Commands answered with an error, or not recognised.
+    pub errors: u64,
     /// Bytes received.
     pub received_bytes: u64,
     /// Bytes sent.
@@ -33,6 +42,12 @@ pub struct ShardReport {
     pub channels_opened: u64,
     /// Commands received, ever.
     pub commands: u64,
+    /// Commands answered with an error, or not recognised, ever.
+    pub errors: u64,
     /// Channels closed because of a malformed message, ever.
     pub malformed: u64,
+    /// Channels closed because the peer never said Hello.
+    pub without_hello: u64,
+    /// Channels given up at their end because the peer took nothing in.
+    pub abandoned: u64,
 }

@@ -1,11 +1,12 @@
 //! One channel with everything that belongs to it on its worker.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::channel::{Channel, Incoming};
-use crate::id::{ChannelId, Token};
+use crate::id::{ChannelId, Door, Token};
 use crate::service::{self, Call, Core, Identity, Responder};
 use crate::stream::{Command, Effect, Engine, Flow, Payload, Reply};
 use crate::time::{Instant, Now};
@@ -22,6 +23,10 @@ pub struct Session {
     pub id: ChannelId,
     /// The peer's address.
     pub peer: Arc<str>,
+    /// Through which door it came in.
+    pub door: Door,
+    /// When it was opened.
+    pub opened_at: Instant,
     /// Takes framing off the peer's bytes.
     pub framer: Framer,
     /// The channel's state.
@@ -50,6 +55,8 @@ pub struct Session {
     queued_bytes: u64,
     /// Commands received.
     commands: u64,
+    /// Commands answered with an error.
+    errors: Cell<u64>,
     /// The turn of the last command, and how many came in it.
     turn: u64,
     commands_in_turn: usize,
@@ -123,13 +130,21 @@ impl Core for Submission<'_> {
 
 impl Session {
     /// A new channel; our Hello is in its output.
-    pub fn open(id: ChannelId, peer: Arc<str>, limits: &wire::Limits) -> Session {
+    pub fn open(
+        id: ChannelId,
+        now: Instant,
+        door: Door,
+        peer: Arc<str>,
+        limits: &wire::Limits,
+    ) -> Session {
         let mut output = Output::default();
         let channel = Channel::open(&service::SERVICES, &mut output);
         let queued_bytes = output.len() as u64;
         Session {
             id,
             peer,
+            door,
+            opened_at: now,
             framer: Framer::new(limits.clone()),
             channel,
             output,
@@ -144,6 +159,7 @@ impl Session {
             received_bytes: 0,
             queued_bytes,
             commands: 0,
+            errors: Cell::new(0),
             turn: 0,
             commands_in_turn: 0,
             answered_bytes: None,
@@ -245,19 +261,22 @@ impl Session {
             Incoming::Hello => return Step::Hello,
             Incoming::EarlyCommand { token } => {
                 MessageWriter::not_recognized(&mut self.output, &token);
+                self.count_error();
                 Ok(Flow::Continue)
             }
             Incoming::Command { token, service, name, arguments } => {
                 match service::find(&service, &name) {
                     None => {
                         MessageWriter::not_recognized(&mut self.output, &token);
+                        self.count_error();
                         Ok(Flow::Continue)
                     }
                     Some(handler) => {
                         let token = Token::new(&token);
                         let zero_copy = self.channel.zero_copy();
                         let (output, time) = (&mut self.output, around.now.unix_ms);
-                        let responder = Responder::new(output, zero_copy, token.as_bytes(), time);
+                        let responder = Responder::new(output, zero_copy, token.as_bytes(), time)
+                            .counting(&self.errors);
                         let mut core = Submission {
                             engine: around.engine,
                             now: around.now.instant,
@@ -289,7 +308,8 @@ impl Session {
         let output = &mut self.output;
         match effect {
             Effect::Reply { token, reply, .. } => {
-                let responder = Responder::new(output, zero_copy, token.as_bytes(), now.unix_ms);
+                let responder = Responder::new(output, zero_copy, token.as_bytes(), now.unix_ms)
+                    .counting(&self.errors);
                 match reply {
                     Reply::Read { data, error: None, lost, eos } => {
                         responder.deliver(&data, lost, eos, encodings);
@@ -334,6 +354,15 @@ impl Session {
         self.count_queued(unsent);
     }
 
+    fn count_error(&self) {
+        self.errors.set(self.errors.get() + 1);
+    }
+
+    /// Commands answered with an error.
+    pub fn errors(&self) -> u64 {
+        self.errors.get()
+    }
+
     fn count_queued(&mut self, unsent_before: usize) {
         self.queued_bytes += (self.output.len() - unsent_before) as u64;
     }
@@ -344,7 +373,11 @@ impl Session {
         ChannelReport {
             id: self.id,
             peer: self.peer.clone(),
+            door: self.door,
+            opened_at: self.opened_at,
+            services: self.channel.services().into(),
             commands: self.commands,
+            errors: self.errors.get(),
             received_bytes: self.received_bytes,
             sent_bytes: self.sent_bytes(),
             unsent_bytes,

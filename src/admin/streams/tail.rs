@@ -1,0 +1,386 @@
+//! `GET /streams/ID/tail`: a stream's bytes, as they come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::Sender;
+use tokio::time::timeout;
+
+use crate::admin::Workers;
+use crate::admin::query::{BadQuery, Query};
+use crate::admin::streams::body::{Piece, growing};
+use crate::admin::streams::form::Form;
+use crate::admin::streams::link::{Link, LinkError};
+use crate::admin::streams::refused;
+use crate::admin::workers::Silent;
+use crate::client::{AttachOptions, Attached, CallError, Position, ReadReply, Reply, StallTimeout};
+use crate::id::StreamId;
+
+/// Reads that a viewer has under way, and bytes of each. A viewer whose connection takes nothing
+/// holds these, two pieces on their way to it and what the HTTP library writes at once (some
+/// 400 KiB); what comes then is lost to it.
+const READS_MAX: usize = 2;
+const READ_BYTES: u64 = 64 << 10;
+
+/// How long the broker may take until the first byte could come.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// After so long without bytes an event stream gets a comment, so that no proxy takes it for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+const POSITION: HeaderName = HeaderName::from_static("weir-position");
+const LOST: HeaderName = HeaderName::from_static("weir-lost");
+
+/// What a viewer asks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct TailOptions {
+    from: Position,
+    follow: bool,
+    stall_timeout: StallTimeout,
+    form: Form,
+}
+
+impl TailOptions {
+    /// Reads the query and the headers.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub(crate) fn parse(query: &str, headers: &HeaderMap) -> Result<TailOptions, BadQuery> {
+        let mut query = Query::parse(query)?;
+        let mut from = query
+            .take_with("from", "oldest, latest or an offset", parse_position)?
+            .unwrap_or(Position::Oldest);
+        let flag = "true or false";
+        let follow = query.take_with("follow", flag, parse_flag)?.unwrap_or(true);
+        let has_notices = query.take_with("notice", flag, parse_flag)?.unwrap_or(true);
+        let stall_timeout = query
+            .take_with("stall_timeout", "milliseconds or null", parse_stall_timeout)?
+            .unwrap_or(StallTimeout::AfterMs(0));
+        query.end(&["from", "follow", "notice", "stall_timeout"])?;
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let is_sse =
+            text(header::ACCEPT).is_some_and(|wanted| wanted.contains("text/event-stream"));
+        if let Some(last) = text(HeaderName::from_static("last-event-id")).filter(|_| is_sse) {
+            let expected = "the offset that an event of this stream had";
+            let bad = BadQuery::Value { name: "Last-Event-ID", value: last.to_owned(), expected };
+            from = Position::Offset(last.parse().map_err(|_| bad)?);
+        }
+        let form = if is_sse { Form::Events } else { Form::Plain { has_notices } };
+        Ok(TailOptions { from, follow, stall_timeout, form })
+    }
+}
+
+pub(super) fn parse_flag(text: &str) -> Option<bool> {
+    text.parse().ok()
+}
+
+pub(super) fn parse_stall_timeout(text: &str) -> Option<StallTimeout> {
+    match text {
+        "null" => Some(StallTimeout::Never),
+        _ => text.parse().ok().map(StallTimeout::AfterMs),
+    }
+}
+
+fn parse_position(text: &str) -> Option<Position> {
+    match text {
+        "oldest" => Some(Position::Oldest),
+        "latest" => Some(Position::Latest),
+        _ => text.parse().ok().map(Position::Offset),
+    }
+}
+
+/// Answers with a body that grows with the stream.
+pub(crate) async fn tail(
+    workers: &Workers,
+    stream: StreamId,
+    options: TailOptions,
+    peer: Arc<str>,
+    permit: OwnedSemaphorePermit,
+) -> Response {
+    let begun = timeout(BEGIN_TIMEOUT, begin(workers, stream, options, peer)).await;
+    let (attached, relay) = match begun {
+        Ok(Ok(Ok(begun))) => begun,
+        Ok(Ok(Err(error))) => return refused(&error),
+        Ok(Err(error)) => return error.into_response(),
+        Err(_) => return LinkError::from(Silent(workers.home(stream))).into_response(),
+    };
+    let (pieces, body) = growing();
+    tokio::spawn(async move {
+        relay.run(attached.lost, pieces).await;
+        drop(permit);
+    });
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(options.form.content_type())),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::TRAILER, HeaderValue::from_static("Weir-Position, Weir-Lost")),
+        (POSITION, HeaderValue::from(attached.position)),
+        (LOST, HeaderValue::from(attached.lost)),
+    ];
+    (headers, body).into_response()
+}
+
+/// Attaches a reader where the viewer wants it.
+async fn begin(
+    workers: &Workers,
+    stream: StreamId,
+    options: TailOptions,
+    peer: Arc<str>,
+) -> Result<Result<(Attached, Relay), CallError>, LinkError> {
+    let mut link = Link::open(workers, Some(workers.home(stream)), peer).await?;
+    let id = stream.to_string();
+    match find(&mut link, &id, &options).await? {
+        Ok((attached, until)) => {
+            let (form, position) = (options.form, attached.position);
+            let mut relay =
+                Relay { link, id, form, position, lost: 0, until, under_way: 0, early: None };
+            match relay.begin().await? {
+                Ok(()) => Ok(Ok((attached, relay))),
+                Err(error) => {
+                    tokio::spawn(relay.link.close());
+                    Ok(Err(error))
+                }
+            }
+        }
+        Err(error) => {
+            tokio::spawn(link.close());
+            Ok(Err(error))
+        }
+    }
+}
+
+/// Attaches, and says where the viewer is and where it wants to end.
+async fn find(
+    link: &mut Link,
+    id: &str,
+    options: &TailOptions,
+) -> Result<Result<(Attached, Option<u64>), CallError>, LinkError> {
+    let stall_timeout = Some(options.stall_timeout);
+    let mut until = None;
+    if !options.follow {
+        let latest = AttachOptions { from: Some(Position::Latest), stall_timeout };
+        match attach(link, id, &latest).await? {
+            Ok(attached) => until = Some(attached.position),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    let from = AttachOptions { from: Some(options.from), stall_timeout };
+    Ok(attach(link, id, &from).await?.map(|attached| (attached, until)))
+}
+
+async fn attach(
+    link: &mut Link,
+    id: &str,
+    options: &AttachOptions,
+) -> Result<Result<Attached, CallError>, LinkError> {
+    let call = link.attach(id, options);
+    Ok(match link.wait(call).await? {
+        Ok(Reply::Attached(attached)) => Ok(attached),
+        Ok(other) => unreachable!("the reply was read in another form: {other:?}"),
+        Err(error) => Err(error),
+    })
+}
+
+/// Carries a stream's bytes from its channel to a body.
+struct Relay {
+    link: Link,
+    id: String,
+    form: Form,
+    /// The offset behind what the body has got.
+    position: u64,
+    /// Bytes that it has not got.
+    lost: u64,
+    /// Where it ends, if that is not the stream's end.
+    until: Option<u64>,
+    under_way: usize,
+    /// What the first read brought, where that is known.
+    early: Option<ReadReply>,
+}
+
+/// Why a relay goes on no more.
+enum Over {
+    /// Everything that was asked for is in the body.
+    Complete,
+    /// Nobody takes the body any more.
+    Departed,
+    /// The broker stops, or something is wrong.
+    Broken,
+}
+
+/// What comes next from the channel.
+enum Next {
+    Reply(ReadReply),
+    /// Nothing for some time.
+    Silence,
+    /// An error: the broker stops.
+    Refused,
+}
+
+impl Relay {
+    /// Begins the first read. One that is refused, since the viewer may not read the stream, is
+    /// refused before the answer to the command behind it.
+    async fn begin(&mut self) -> Result<Result<(), CallError>, LinkError> {
+        let read = self.link.read(&self.id, READ_BYTES);
+        let sync = self.link.sync();
+        self.link.flush().await?;
+        self.under_way = 1;
+        loop {
+            let answer = self.link.receive().await?;
+            match answer.result {
+                Err(error) => return Ok(Err(error)),
+                Ok(Reply::Read(reply)) if answer.call == read => self.early = Some(reply),
+                Ok(_) if answer.call == sync => return Ok(Ok(())),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    async fn run(mut self, lost_before: u64, pieces: Sender<Piece>) {
+        let over = tokio::select! {
+            over = self.relay(lost_before, &pieces) => over.unwrap_or(Over::Broken),
+            () = pieces.closed() => Over::Departed,
+        };
+        match over {
+            Over::Complete => {
+                let mut trailers = HeaderMap::new();
+                trailers.insert(POSITION, self.position.into());
+                trailers.insert(LOST, self.lost.into());
+                let _ = pieces.send(Piece::Trailers(trailers)).await;
+            }
+            Over::Broken => drop(pieces.send(Piece::Broken).await),
+            Over::Departed => {}
+        }
+        drop(pieces);
+        self.link.close().await;
+    }
+
+    async fn relay(&mut self, lost_before: u64, pieces: &Sender<Piece>) -> Result<Over, LinkError> {
+        if !self.tell_lost(lost_before, pieces).await {
+            return Ok(Over::Departed);
+        }
+        loop {
+            if self.until.is_some_and(|until| self.position >= until) {
+                return Ok(Over::Complete);
+            }
+            while self.under_way < READS_MAX {
+                self.link.read(&self.id, READ_BYTES);
+                self.under_way += 1;
+            }
+            self.link.flush().await?;
+            let mut read = match self.next_reply().await? {
+                Next::Reply(read) => read,
+                Next::Silence if put(pieces, self.form.keep_alive()).await => continue,
+                Next::Silence => return Ok(Over::Departed),
+                Next::Refused => return Ok(Over::Broken),
+            };
+            let lost = read.lost.unwrap_or_default();
+            self.position += lost;
+            if !self.tell_lost(lost, pieces).await {
+                return Ok(Over::Departed);
+            }
+            if let Some(until) = self.until {
+                let wanted = until.saturating_sub(self.position);
+                read.data.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
+            }
+            self.position += read.data.len() as u64;
+            if !read.data.is_empty() {
+                let data = self.form.data(read.data, self.position);
+                if !put(pieces, Some(data)).await {
+                    return Ok(Over::Departed);
+                }
+            }
+            if read.eos {
+                put(pieces, self.form.end(self.position)).await;
+                return Ok(Over::Complete);
+            }
+        }
+    }
+
+    async fn next_reply(&mut self) -> Result<Next, LinkError> {
+        let reply = match self.early.take() {
+            Some(reply) => reply,
+            None => match timeout(KEEP_ALIVE, self.link.receive()).await {
+                Err(_) => return Ok(Next::Silence),
+                Ok(answer) => match answer?.result {
+                    Ok(Reply::Read(reply)) => reply,
+                    _ => return Ok(Next::Refused),
+                },
+            },
+        };
+        self.under_way -= 1;
+        Ok(Next::Reply(reply))
+    }
+
+    /// Tells of a loss right before the position, if there is one. False: nobody listens.
+    async fn tell_lost(&mut self, lost: u64, pieces: &Sender<Piece>) -> bool {
+        if lost == 0 {
+            return true;
+        }
+        self.lost += lost;
+        put(pieces, self.form.lost(lost, self.position)).await
+    }
+}
+
+/// False: nobody takes the body any more.
+async fn put(pieces: &Sender<Piece>, bytes: Option<Bytes>) -> bool {
+    match bytes {
+        Some(bytes) => pieces.send(Piece::Bytes(bytes)).await.is_ok(),
+        None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &str, headers: &[(&'static str, &'static str)]) -> Result<TailOptions, String> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        TailOptions::parse(query, &headers).map_err(|bad| bad.to_string())
+    }
+
+    #[test]
+    fn a_viewer_holds_nothing_up_unless_it_says_so() {
+        let plain = Form::Plain { has_notices: true };
+        let usual = TailOptions {
+            from: Position::Oldest,
+            follow: true,
+            stall_timeout: StallTimeout::AfterMs(0),
+            form: plain,
+        };
+        assert_eq!(parse("", &[]), Ok(usual));
+        let other = TailOptions {
+            from: Position::Offset(7),
+            follow: false,
+            stall_timeout: StallTimeout::Never,
+            form: Form::Plain { has_notices: false },
+        };
+        let query = "from=7&follow=false&stall_timeout=null&notice=false";
+        assert_eq!(parse(query, &[("last-event-id", "9")]), Ok(other));
+    }
+
+    #[test]
+    fn a_browser_that_comes_back_goes_on_where_it_was() {
+        let sse = ("accept", "text/event-stream");
+        let options = parse("from=latest", &[sse]).unwrap();
+        assert_eq!((options.from, options.form), (Position::Latest, Form::Events));
+        let options = parse("from=latest", &[sse, ("last-event-id", "90")]).unwrap();
+        assert_eq!(options.from, Position::Offset(90));
+        assert!(parse("", &[sse, ("last-event-id", "x")]).unwrap_err().contains("Last-Event-ID"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for query in ["from=-1", "from=newest", "follow=1", "stall_timeout=5s", "since=3"] {
+            let error = parse(query, &[]).unwrap_err();
+            let name = query.split('=').next().unwrap();
+            assert!(error.starts_with("400: ") && error.contains(name), "{error}");
+        }
+    }
+}

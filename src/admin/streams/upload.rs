@@ -1,0 +1,220 @@
+//! `POST /streams`: a request's body becomes a stream.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::admin::Workers;
+use crate::admin::query::{BadQuery, Query};
+use crate::admin::streams::link::{Link, LinkError};
+use crate::admin::streams::refused;
+use crate::admin::streams::tail::{parse_flag, parse_stall_timeout};
+use crate::client::{CallError, CreateOptions, Reply};
+
+/// Writes under way, and bytes of each at most. What is over that stays in the HTTP connection, so
+/// a full stream slows the sender down.
+const WRITES_MAX: usize = 4;
+const WRITE_BYTES: usize = 64 << 10;
+
+const PARAMETERS: &[&str] = &[
+    "type",
+    "name",
+    "context",
+    "direction",
+    "buffer",
+    "history",
+    "stall_timeout",
+    "hold",
+    "linger",
+];
+
+/// The stream that a body is to become.
+#[derive(Debug)]
+pub(crate) struct UploadOptions {
+    stream_type: String,
+    create: CreateOptions,
+}
+
+impl UploadOptions {
+    /// Reads the query.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub(crate) fn parse(query: &str) -> Result<UploadOptions, BadQuery> {
+        let mut query = Query::parse(query)?;
+        let name = "type";
+        let expected = "the type of the new stream, as in POST /streams?type=log";
+        let stream_type = query.take(name).filter(|text| !text.is_empty());
+        let stream_type = stream_type.ok_or(BadQuery::Missing { name, expected })?;
+        let direction = |text: &str| ["out", "bus"].into_iter().find(|known| *known == text);
+        let number = |text: &str| text.parse().ok();
+        let create = CreateOptions {
+            context: query.take("context"),
+            name: query.take("name"),
+            direction: query.take_with("direction", "out or bus", direction)?,
+            buffer_bytes: query.take_with("buffer", "a number of bytes", number)?,
+            history_bytes: query.take_with("history", "a number of bytes", number)?,
+            stall_timeout: query.take_with(
+                "stall_timeout",
+                "milliseconds or null",
+                parse_stall_timeout,
+            )?,
+            hold: query.take_with("hold", "true or false", parse_flag)?.unwrap_or(false),
+            linger_ms: query.take_with("linger", "milliseconds", number)?,
+            ..CreateOptions::default()
+        };
+        query.end(PARAMETERS)?;
+        Ok(UploadOptions { stream_type, create })
+    }
+}
+
+/// What is answered when all is in.
+#[derive(Debug, Serialize)]
+struct Accepted {
+    id: String,
+    accepted: u64,
+}
+
+/// Why an upload is over before its body.
+enum Failure {
+    Link(LinkError),
+    Refused(CallError),
+    /// The body broke off; nobody hears an answer.
+    CutOff,
+}
+
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Failure {
+        Failure::Link(error)
+    }
+}
+
+/// Writes a body into a new stream, and answers when all of it is in.
+pub(crate) async fn upload(
+    workers: &Workers,
+    options: UploadOptions,
+    body: Body,
+    peer: Arc<str>,
+) -> Response {
+    let link = match Link::open(workers, None, peer).await {
+        Ok(link) => link,
+        Err(error) => return error.into_response(),
+    };
+    let mut upload = Upload { link, id: String::new(), under_way: 0, accepted: 0 };
+    let outcome = upload.run(&options, body).await;
+    let Upload { link, id, accepted, .. } = upload;
+    // A stream that was not ended is cut off by this.
+    tokio::spawn(link.close());
+    match outcome {
+        Ok(()) => {
+            let location = format!("/streams/{id}");
+            let answer = Json(Accepted { id, accepted });
+            (StatusCode::CREATED, [(header::LOCATION, location)], answer).into_response()
+        }
+        Err(Failure::Refused(error)) => refused(&error),
+        Err(Failure::Link(error)) => error.into_response(),
+        Err(Failure::CutOff) => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+struct Upload {
+    link: Link,
+    id: String,
+    under_way: usize,
+    accepted: u64,
+}
+
+impl Upload {
+    async fn run(&mut self, options: &UploadOptions, mut body: Body) -> Result<(), Failure> {
+        let call = self.link.create(&options.stream_type, &options.create);
+        match self.link.wait(call).await?.map_err(Failure::Refused)? {
+            Reply::Created(id) => self.id = id,
+            other => unreachable!("the reply was read in another form: {other:?}"),
+        }
+        while let Some(mut piece) = self.next_piece(&mut body).await? {
+            while !piece.is_empty() {
+                while self.under_way == WRITES_MAX {
+                    self.take_answer().await?;
+                }
+                let data = piece.split_to(piece.len().min(WRITE_BYTES));
+                self.accepted += data.len() as u64;
+                self.link.write(&self.id, data);
+                self.under_way += 1;
+                self.link.flush().await?;
+            }
+        }
+        while self.under_way > 0 {
+            self.take_answer().await?;
+        }
+        let call = self.link.eos(&self.id);
+        self.link.wait(call).await?.map_err(Failure::Refused)?;
+        Ok(())
+    }
+
+    /// The next bytes of the body; answers that come meanwhile are taken.
+    async fn next_piece(&mut self, body: &mut Body) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let frame = tokio::select! {
+                frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)) => frame,
+                answer = self.link.receive() => {
+                    answer?.result.map_err(Failure::Refused)?;
+                    self.under_way -= 1;
+                    continue;
+                }
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Err(_)) => return Err(Failure::CutOff),
+                // Trailers mean nothing here.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => return Ok(Some(data)),
+                    Err(_) => continue,
+                },
+            }
+        }
+    }
+
+    async fn take_answer(&mut self) -> Result<(), Failure> {
+        self.link.receive().await?.result.map_err(Failure::Refused)?;
+        self.under_way -= 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::StallTimeout;
+
+    #[test]
+    fn what_the_stream_is_to_be_is_read() {
+        let query = "type=a+b&name=n&context=P1&direction=bus&buffer=10&history=5\
+                     &stall_timeout=null&hold=true&linger=7";
+        let options = UploadOptions::parse(query).unwrap();
+        assert_eq!(options.stream_type, "a b");
+        let create = options.create;
+        assert_eq!((create.name.as_deref(), create.context.as_deref()), (Some("n"), Some("P1")));
+        assert_eq!((create.direction, create.buffer_bytes), (Some("bus"), Some(10)));
+        assert_eq!((create.history_bytes, create.linger_ms), (Some(5), Some(7)));
+        assert_eq!((create.stall_timeout, create.hold), (Some(StallTimeout::Never), true));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (query, name) in [
+            ("", "type"),
+            ("type=", "type"),
+            ("type=a&direction=in", "direction"),
+            ("type=a&buffer=1MiB", "buffer"),
+            ("type=a&key=x", "key"),
+        ] {
+            let error = UploadOptions::parse(query).unwrap_err().to_string();
+            assert!(error.starts_with("400: ") && error.contains(name), "{error}");
+        }
+    }
+}
