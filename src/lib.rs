@@ -18,6 +18,7 @@
 //! `docs/ARCHITECTURE.md` has the map and the invariants.
 
 pub mod admin;
+pub mod bench;
 pub mod channel;
 pub mod cli;
 pub mod client;

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::cli::bench::{BenchArgs, LOADS};
 use crate::cli::units::{key, milliseconds, position, size, stall_timeout, stream_id};
 use crate::client::{self, Key, Position, StallTimeout};
 use crate::config::{Address, HttpAddress};
@@ -67,6 +68,9 @@ pub enum Verb {
     Top(TopArgs),
     /// Start a broker with fake agents and readers, to look around
     Demo(ServeArgs),
+    /// Put a load on a TCF peer with Streams, and say how it did
+    #[command(after_long_help = LOADS, after_help = LOADS)]
+    Bench(BenchArgs),
 }
 
 const SIGNALS: &str = "\

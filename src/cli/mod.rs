@@ -5,6 +5,7 @@
 //! or start [`crate::server`].
 
 pub mod args;
+mod bench;
 mod demo;
 mod exit;
 mod log_writer;
@@ -37,6 +38,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Some(Verb::Pub(publish)) => publish::run(&publish),
         Some(Verb::Tail(tail)) => tail::run(tail),
         Some(Verb::Ls(ls)) => ls::run(&ls),
+        Some(Verb::Bench(args)) => bench::run(&args),
         Some(Verb::Stats(stats)) => stats::run(&stats),
         Some(Verb::Top(top)) => top::run(&top),
         Some(Verb::Demo(serve)) => demo::run(&serve),

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bench;
 mod conformance_scenario;
 mod dashboard;
 mod demo;
