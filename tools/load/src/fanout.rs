@@ -29,8 +29,10 @@ pub struct Fanout {
     subscribers: TcpListener,
     conns: Slab<Conn>,
     groups: HashMap<u32, Group>,
-    /// A buffer that holds nothing. One that a subscriber still needs is its group's.
+    /// What is read into. A buffer that a subscriber still needs is its group's.
     spare: Vec<u8>,
+    /// Buffers that are needed no more.
+    idle: Vec<Vec<u8>>,
     buffer_bytes: usize,
 }
 
@@ -80,6 +82,7 @@ impl Fanout {
             conns: Slab::new(),
             groups: HashMap::new(),
             spare: vec![0; buffer_bytes],
+            idle: Vec::new(),
             buffer_bytes,
         })
     }
@@ -199,8 +202,8 @@ impl Fanout {
                 }
             }
             if group.unfinished > 0 {
-                let fresh = vec![0; self.buffer_bytes];
-                group.buffer = std::mem::replace(&mut self.spare, fresh);
+                let next = self.idle.pop().unwrap_or_else(|| vec![0; self.buffer_bytes]);
+                group.buffer = std::mem::replace(&mut self.spare, next);
                 group.filled = count;
             }
             broken.into_iter().for_each(|key| self.drop_conn(key));
@@ -231,7 +234,7 @@ impl Fanout {
         let Some(group) = self.groups.get_mut(&number) else { return };
         group.unfinished -= 1;
         if group.unfinished == 0 {
-            self.spare = std::mem::take(&mut group.buffer);
+            self.idle.push(std::mem::take(&mut group.buffer));
             group.filled = 0;
             self.pump(number);
         }
@@ -278,7 +281,13 @@ fn greet(conn: &mut Conn) -> bool {
 fn write(conn: &mut Conn, buffer: &[u8]) -> Written {
     while conn.written < buffer.len() {
         match conn.socket.write(&buffer[conn.written..]) {
-            Ok(count) => conn.written += count,
+            Ok(count) => {
+                conn.written += count;
+                // A short write has filled the socket; room is told.
+                if conn.written < buffer.len() {
+                    return Written::Part;
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Part,
             Err(_) => return Written::Broken,
