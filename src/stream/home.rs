@@ -200,7 +200,7 @@ impl Stream {
     }
 
     /// The oldest byte that somebody has not read.
-    fn floor(&mut self) -> Offset {
+    pub(super) fn floor(&mut self) -> Offset {
         let end = self.log.end();
         let pump = self.pump.as_ref().map(|pump| pump.cursor);
         let remote = self.views.iter().filter_map(|view| view.lowest(view.floor));

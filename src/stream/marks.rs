@@ -49,8 +49,9 @@ impl Rate {
 }
 
 impl Marks {
-    /// Notes that everything before `end` is there now. Bytes before `start` are gone.
-    pub(super) fn note(&mut self, now: Instant, start: Offset, end: Offset) {
+    /// Notes that everything before `end` is there now. Nobody asks for bytes before `needed` any
+    /// more.
+    pub(super) fn note(&mut self, now: Instant, needed: Offset, end: Offset) {
         let last = match self.marks.last_mut() {
             Some(last) if last.end >= end => return,
             None if end == Offset::ZERO => return,
@@ -66,7 +67,7 @@ impl Marks {
             let bytes_per_second = self.rate.over(now, end);
             self.rate = Rate { began_at: now, began_end: end, bytes_per_second };
         }
-        let gone = self.marks.iter().take_while(|mark| mark.end <= start).count();
+        let gone = self.marks.iter().take_while(|mark| mark.end <= needed).count();
         self.marks.drain(..gone);
         if self.marks.len() == MARKS_MAX {
             self.join_two(now);

@@ -87,6 +87,30 @@ fn a_zero_timeout_never_holds_and_a_null_one_holds_for_ever() {
 }
 
 #[test]
+fn how_long_a_reader_is_behind_is_told_of_lost_bytes_too() {
+    both(|mut pair| {
+        let stream = pair.create(small(StallTimeout::After(Duration::ZERO)));
+        pair.connect(stream);
+        let age = |pair: &Pair| {
+            let home = &pair.cluster.engines[pair.agent.worker.index()];
+            let marks = home.report().marks;
+            let (_, marks) = marks.iter().find(|(id, _)| *id == stream).expect("it is there");
+            marks.age(pair.cluster.now, Offset(0))
+        };
+        pair.write(stream, "0123456789");
+        for text in ["abcdefghij", "k", "l"] {
+            pair.wait(Duration::from_secs(100));
+            assert_eq!(pair.write(stream, text), Some(Ok(())));
+        }
+        assert!(age(&pair) >= Some(Duration::from_secs(300)));
+        assert_eq!(pair.read(stream), ("cdefghijkl".into(), 12, false));
+        pair.wait(Duration::from_secs(100));
+        pair.write(stream, "m");
+        assert!(age(&pair) < Some(Duration::from_secs(300)), "nobody needs to know any more");
+    });
+}
+
+#[test]
 fn a_reader_may_ask_for_its_own_timeout() {
     both(|mut pair| {
         let stream = pair.create(small(StallTimeout::Never));

@@ -258,10 +258,7 @@ impl ReaderRow {
         let lag = end.since(reader.position);
         let idle = now.since(reader.progress_at);
         let (age, full_since) = match home {
-            Some(home) => {
-                let oldest = reader.position.max(home.stream.start);
-                (home.marks.age(home.now, oldest), home.stream.full_since)
-            }
+            Some(home) => (home.marks.age(home.now, reader.position), home.stream.full_since),
             None => (None, None),
         };
         let holds = !reader.lagging && may_hold(reader.stall_timeout);

@@ -72,7 +72,9 @@ impl Engine {
         self.pump(id);
         let Engine { front, streams, .. } = self;
         let Some(stream) = streams.get_mut(&id) else { return false };
-        stream.marks.note(now, stream.log.start(), stream.log.end());
+        // A lagging reader is behind by bytes that are gone; how long is told of them too.
+        let needed = stream.floor().min(stream.log.start());
+        stream.marks.note(now, needed, stream.log.end());
         stream.retire();
         front.recharge(stream);
         front.list_for_views(stream);
