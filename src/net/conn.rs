@@ -66,7 +66,10 @@ impl Conn {
     /// # Errors
     /// `WouldBlock`, or the connection is broken.
     pub fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        retry(|| self.socket.write_vectored(slices))
+        match slices {
+            [one] => retry(|| self.socket.write(one)),
+            _ => retry(|| self.socket.write_vectored(slices)),
+        }
     }
 
     /// Says to the peer that nothing more comes (FIN).

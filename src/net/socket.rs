@@ -56,6 +56,10 @@ impl Socket {
         either!(self, socket => socket.read_vectored(slices))
     }
 
+    pub(super) fn write(&mut self, slice: &[u8]) -> io::Result<usize> {
+        either!(self, socket => socket.write(slice))
+    }
+
     pub(super) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         either!(self, socket => socket.write_vectored(slices))
     }

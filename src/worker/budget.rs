@@ -15,6 +15,10 @@ pub(crate) const RECEIVE_BUFFERS_MAX: usize = 64;
 /// Mail taken in one turn; the rest is taken in the next, before the worker may sleep.
 pub(crate) const MAIL_PER_TURN: usize = 1024;
 
+/// Sessions that do not write which are attended to in one turn. Then writers are looked for anew,
+/// so that a write does not wait behind the reads of all its readers.
+pub(crate) const OTHERS_PER_TURN: usize = 16;
+
 /// Slices handed to one `writev`. The kernel takes up to 1024; past a few dozen the call costs
 /// nothing.
 pub(crate) const SLICES_PER_WRITE: usize = 64;

@@ -52,7 +52,14 @@ impl Worker {
         if let Some(session) = self.sessions.get_mut(key)
             && !std::mem::replace(&mut session.is_queued, true)
         {
-            self.queue.push_back(key);
+            let writes = match session.stage {
+                Stage::Open(channel) => self.shard.writes(channel),
+                Stage::Lingering(_) => false,
+            };
+            match writes {
+                true => self.writers.push_back(key),
+                false => self.queue.push_back(key),
+            }
         }
     }
 

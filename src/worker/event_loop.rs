@@ -14,7 +14,7 @@ use tracing::debug;
 use crate::id::{Door, WorkerId};
 use crate::net::{Conn, Socket};
 use crate::time::{Clock, Instant, Now};
-use crate::worker::budget::{MAIL_PER_TURN, READINESS_PER_TURN, SETTLES_PER_TURN};
+use crate::worker::budget::{MAIL_PER_TURN, OTHERS_PER_TURN, READINESS_PER_TURN, SETTLES_PER_TURN};
 use crate::worker::load::Load;
 use crate::worker::receive_buffers::ReceiveBuffers;
 use crate::worker::session::{SessionKey, Sessions};
@@ -59,6 +59,8 @@ pub struct Worker {
     pub(super) sessions: Sessions,
     /// Sessions that have something to do.
     pub(super) queue: VecDeque<SessionKey>,
+    /// Those of them that write. They come first: somebody waits for what they say.
+    pub(super) writers: VecDeque<SessionKey>,
     /// Sessions whose channel is over, by deadline: the timeout is one, so the order is that of
     /// coming. One that has sent something meanwhile comes again.
     pub(super) lingering: VecDeque<(Instant, SessionKey)>,
@@ -103,6 +105,7 @@ impl Worker {
             shard: Shard::new(id, workers, limits, identity),
             sessions: Sessions::default(),
             queue: VecDeque::new(),
+            writers: VecDeque::new(),
             lingering: VecDeque::new(),
             buffers: ReceiveBuffers::default(),
             counters: Counters::default(),
@@ -137,7 +140,11 @@ impl Worker {
         let busy = end.since(self.now.instant);
         self.counters.busy += busy;
         self.counters.turn_time.0.record(busy.as_nanos() as u64);
-        if must_go_on || !self.queue.is_empty() || !self.links.bell.may_rest() {
+        if must_go_on
+            || !self.queue.is_empty()
+            || !self.writers.is_empty()
+            || !self.links.bell.may_rest()
+        {
             return Some(Duration::ZERO);
         }
         let linger = self.lingering.front().map(|(deadline, _)| *deadline);
@@ -161,7 +168,15 @@ impl Worker {
         }
         self.drain_if_asked();
         self.take_mail();
-        for _ in 0..self.queue.len() {
+        let writers = self.writers.len();
+        for _ in 0..writers {
+            let Some(key) = self.writers.pop_front() else { break };
+            self.attend(key);
+        }
+        if writers > 0 && !self.queue.is_empty() {
+            self.settle();
+        }
+        for _ in 0..self.queue.len().min(OTHERS_PER_TURN) {
             let Some(key) = self.queue.pop_front() else { break };
             self.attend(key);
         }

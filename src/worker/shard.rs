@@ -270,6 +270,11 @@ impl Shard {
         self.sessions.get(channel).is_some_and(Session::wants_input)
     }
 
+    /// Whether the channel writes, as far as its last commands tell.
+    pub fn writes(&self, channel: ChannelId) -> bool {
+        self.sessions.get(channel).is_some_and(|session| session.writes)
+    }
+
     /// What waits to be sent to the channel's peer.
     pub fn output(&mut self, channel: ChannelId) -> &mut Output {
         match self.sessions.get_mut(channel) {

@@ -57,6 +57,8 @@ pub struct Session {
     commands: u64,
     /// Commands answered with an error.
     errors: Cell<u64>,
+    /// Whether its last plain commands were writes.
+    pub writes: bool,
     /// The turn of the last command, and how many came in it.
     turn: u64,
     commands_in_turn: usize,
@@ -159,6 +161,7 @@ impl Session {
             received_bytes: 0,
             queued_bytes,
             commands: 0,
+            writes: false,
             errors: Cell::new(0),
             turn: 0,
             commands_in_turn: 0,
@@ -223,6 +226,7 @@ impl Session {
                         taken += 1;
                         next = commands.take();
                     }
+                    self.writes = true;
                 }
                 Plain::Read { token, stream, size } => {
                     let token = Token::new(token.as_bytes());
@@ -231,6 +235,7 @@ impl Session {
                         taken += 1;
                         next = commands.take();
                     }
+                    self.writes = false;
                 }
             }
             if taken == taken_before {

@@ -394,3 +394,20 @@ fn bytes_are_counted_in_both_directions() {
     assert_eq!(after.received_bytes - before.received_bytes, 2 * command);
     assert_eq!((after.sent_bytes - before.sent_bytes, after.unsent_bytes), (7, 7));
 }
+
+#[test]
+fn a_channel_counts_as_a_writer_as_long_as_it_writes() {
+    let mut broker = Broker::new(1, &Limits::default());
+    let peer = broker.greet(0);
+    let id = broker.peers[peer].id;
+    let made = broker.ask(peer, "C|1|StreamBroker|create|\"T\"|{\"Direction\":\"bus\"}|");
+    assert!(made.contains("\"VS0\""), "{made}");
+    assert!(!broker.shards[0].writes(id));
+    let write = b"C\x002\0Streams\0write\0\"VS0\"\x002\0(2)\x03\x03\x02ab\0\x03\x01";
+    broker.arrive(peer, write);
+    broker.run();
+    assert!(broker.shards[0].writes(id));
+    broker.send(peer, "C|3|Streams|read|\"VS0\"|9|");
+    broker.send(peer, "C|4|Streams|read|\"VS0\"|9|");
+    assert!(!broker.shards[0].writes(id));
+}
