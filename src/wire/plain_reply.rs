@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::wire::writer::each_varint_byte;
 use crate::wire::{Output, PlainToken};
 
 /// Bytes of a success's framing and fields besides its token.
@@ -56,12 +57,7 @@ pub fn read(output: &mut Output, token: PlainToken<'_>, pieces: &[Bytes]) {
     head.push(b"\0(");
     head.push(itoa::Buffer::new().format(length).as_bytes());
     head.push(b")\x03\x03");
-    let mut rest = length;
-    while rest > 0x7f {
-        head.push(&[rest as u8 & 0x7f | 0x80]);
-        rest >>= 7;
-    }
-    head.push(&[rest as u8]);
+    each_varint_byte(length, |byte| head.push(&[byte]));
     output.put_slice(head.as_slice());
     for piece in pieces {
         output.put_shared(piece.clone());

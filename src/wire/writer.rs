@@ -130,7 +130,7 @@ impl<'a> MessageWriter<'a> {
             put_integer(self.output, length as u64);
             self.output.put_slice(b")");
             self.output.put_slice(BIN);
-            put_varint(self.output, length);
+            each_varint_byte(length, |byte| self.output.put_slice(&[byte]));
             for piece in pieces {
                 self.output.put_shared(piece.clone());
             }
@@ -175,13 +175,13 @@ fn put_integer(output: &mut Output, number: u64) {
     output.put_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// Puts the length of a BIN block, seven bits a byte, lowest first.
-fn put_varint(output: &mut Output, mut value: usize) {
+/// Hands on the length of a BIN block, seven bits a byte, lowest first.
+pub(super) fn each_varint_byte(mut value: usize, mut put: impl FnMut(u8)) {
     while value > 0x7f {
-        output.put_slice(&[value as u8 & 0x7f | 0x80]);
+        put(value as u8 & 0x7f | 0x80);
         value >>= 7;
     }
-    output.put_slice(&[value as u8]);
+    put(value as u8);
 }
 
 /// Puts a report and its NUL. Braces, which some clients would take for placeholders and fail on,
