@@ -78,32 +78,50 @@ fn decode_plain(wire: &[u8], limits: &Limits) -> usize {
     bytes
 }
 
-fn benchmark(criterion: &mut Criterion) {
+/// Decoding of writes, in one of the forms that they come in.
+fn bench_decoding(
+    criterion: &mut Criterion,
+    form: &str,
+    zero_copy: bool,
+    decode: fn(&[u8], &Limits) -> usize,
+) {
     let limits = Limits::default();
-    let mut group = criterion.benchmark_group("wire/decode-write/plain");
+    let mut group = criterion.benchmark_group(format!("wire/decode-write/{form}"));
     for size in SIZES {
-        let (wire, bytes) = writes(size, true);
-        assert_eq!(decode_plain(&wire, &limits), bytes);
+        let (wire, bytes) = writes(size, zero_copy);
+        assert_eq!(decode(&wire, &limits), bytes);
         group.throughput(Throughput::Bytes(bytes as u64));
         group.bench_function(size.to_string(), |bencher| {
-            bencher.iter(|| decode_plain(black_box(&wire), &limits));
+            bencher.iter(|| decode(black_box(&wire), &limits));
         });
     }
     group.finish();
-    let token = PlainToken::new(b"1234").expect("it is short");
-    let mut group = criterion.benchmark_group("wire/encode-read/plain");
+}
+
+/// Encoding of read replies by `write`, which puts the data into the output.
+fn bench_encoding(criterion: &mut Criterion, form: &str, write: fn(&mut Output, &[Bytes])) {
+    let mut group = criterion.benchmark_group(format!("wire/encode-read/{form}"));
     for size in SIZES {
         let data = [payload(size)];
         group.throughput(Throughput::Bytes(size as u64));
         group.bench_function(size.to_string(), |bencher| {
             let mut output = Output::default();
             bencher.iter(|| {
-                plain_reply::read(&mut output, token, black_box(&data));
+                write(&mut output, black_box(&data));
                 output.advance(output.len());
             });
         });
     }
     group.finish();
+}
+
+fn write_reply(output: &mut Output, zero_copy: bool, data: &[Bytes]) {
+    let reply = MessageWriter::reply(output, zero_copy, b"1234").binary(data).error(None);
+    reply.integer(0).boolean(false).end();
+}
+
+/// Base64 of the same data for eight readers.
+fn bench_shared_encoding(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("wire/encode-read/base64-for-8");
     for size in &SIZES[1..] {
         let data = [payload(*size)];
@@ -119,37 +137,19 @@ fn benchmark(criterion: &mut Criterion) {
         });
     }
     group.finish();
-    for (form, zero_copy) in [("zero-copy", true), ("base64", false)] {
-        let mut group = criterion.benchmark_group(format!("wire/decode-write/{form}"));
-        for size in SIZES {
-            let (wire, bytes) = writes(size, zero_copy);
-            assert_eq!(decode(&wire, &limits), bytes);
-            group.throughput(Throughput::Bytes(bytes as u64));
-            group.bench_function(size.to_string(), |bencher| {
-                bencher.iter(|| decode(black_box(&wire), &limits));
-            });
-        }
-        group.finish();
+}
 
-        let mut group = criterion.benchmark_group(format!("wire/encode-read/{form}"));
-        for size in SIZES {
-            let data = [payload(size)];
-            group.throughput(Throughput::Bytes(size as u64));
-            group.bench_function(size.to_string(), |bencher| {
-                let mut output = Output::default();
-                bencher.iter(|| {
-                    MessageWriter::reply(&mut output, zero_copy, b"1234")
-                        .binary(black_box(&data))
-                        .error(None)
-                        .integer(0)
-                        .boolean(false)
-                        .end();
-                    output.advance(output.len());
-                });
-            });
-        }
-        group.finish();
-    }
+fn benchmark(criterion: &mut Criterion) {
+    bench_decoding(criterion, "plain", true, decode_plain);
+    bench_decoding(criterion, "zero-copy", true, decode);
+    bench_decoding(criterion, "base64", false, decode);
+    bench_encoding(criterion, "plain", |output, data| {
+        let token = PlainToken::new(b"1234").expect("it is short");
+        plain_reply::read(output, token, data);
+    });
+    bench_encoding(criterion, "zero-copy", |output, data| write_reply(output, true, data));
+    bench_encoding(criterion, "base64", |output, data| write_reply(output, false, data));
+    bench_shared_encoding(criterion);
 }
 
 criterion_group!(benches, benchmark);

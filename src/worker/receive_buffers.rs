@@ -53,6 +53,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_kept_of_a_buffer_is_at_least_a_quarter_of_it() {
+        assert_eq!(crate::wire::Limits::default().kept_bytes_min * 4, RECEIVE_BUFFER_BYTES);
+    }
+
+    #[test]
     fn a_buffer_of_which_nothing_is_kept_serves_again() {
         let mut buffers = ReceiveBuffers::default();
         let first = buffers.take();

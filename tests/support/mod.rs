@@ -22,6 +22,7 @@ pub mod pattern;
 pub mod peer;
 pub mod seed;
 pub mod server;
+pub mod signal;
 pub mod tool;
 pub mod wait;
 

@@ -3,13 +3,14 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::peer::RawPeer;
+use super::signal::send_signal;
 use super::tool::Tool;
 use super::wait::{PATIENCE, wait_for};
 
@@ -184,11 +185,7 @@ impl TestServer {
 
     /// Sends a signal, `TERM` or another.
     pub fn signal(&self, name: &str) {
-        let killed = Command::new("kill")
-            .args([&format!("-{name}"), &self.child.id().to_string()])
-            .status()
-            .expect("kill can be run");
-        assert!(killed.success());
+        send_signal(&self.child, name);
     }
 
     /// Waits until the process has ended: its exit code.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::pattern::Checked;
+use super::signal::send_signal;
 use super::wait::{PATIENCE, wait_for, wait_until};
 
 /// One run of `weir` with its streams connected to the test.
@@ -143,11 +144,7 @@ impl Tool {
 
     /// Sends a signal, `INT` or another.
     pub fn signal(&self, name: &str) {
-        let killed = Command::new("kill")
-            .args([&format!("-{name}"), &self.child.id().to_string()])
-            .status()
-            .expect("kill can be run");
-        assert!(killed.success());
+        send_signal(&self.child, name);
     }
 
     /// Ends it as `kill -9` does.
