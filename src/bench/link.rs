@@ -15,7 +15,7 @@ const PIECES_MAX: usize = 64;
 /// Bytes that are worth a system call of their own to throw them away.
 const DISCARD_BYTES_MIN: usize = 16 << 10;
 
-/// Bytes received behind some that were thrown away: the head of what may be thrown away again.
+/// Bytes received at once where much is thrown away: the head of what may be thrown away next.
 const HEAD_BYTES: usize = 4 << 10;
 
 /// What a link is for.
@@ -44,8 +44,8 @@ pub(crate) struct Link {
     queue: VecDeque<Range<usize>>,
     /// Everything else that is to be sent, first.
     answer: Vec<u8>,
-    /// The last that came was thrown away.
-    has_discarded: bool,
+    /// Much of what comes is thrown away, so that only heads are to be received.
+    takes_heads: bool,
 }
 
 impl Link {
@@ -68,7 +68,7 @@ impl Link {
             encoded,
             queue: VecDeque::new(),
             answer: opened.first,
-            has_discarded: false,
+            takes_heads: false,
         })
     }
 
@@ -151,7 +151,7 @@ impl Link {
         let is_discarding = skippable >= DISCARD_BYTES_MIN;
         let most = match is_discarding {
             true => skippable.min(scratch.len()),
-            false if self.has_discarded => HEAD_BYTES.max(kept + 1).min(scratch.len()),
+            false if self.takes_heads => HEAD_BYTES.max(kept + 1).min(scratch.len()),
             false => scratch.len(),
         };
         let room = &mut scratch[..most];
@@ -167,7 +167,6 @@ impl Link {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
             Err(error) => return Err(error.into()),
         };
-        self.has_discarded = is_discarding;
         let mut tally = Tally {
             pattern,
             first_stream: self.streams.start,
@@ -178,10 +177,14 @@ impl Link {
         let input = &room[..kept + count];
         if is_discarding {
             self.intake.skip(count, &mut tally);
+            self.takes_heads = true;
         } else {
             let used = self.intake.take(input, &mut tally)?;
             self.carry.clear();
             self.carry.extend_from_slice(&input[used..]);
+            let is_short = input.len() < most;
+            self.takes_heads =
+                self.intake.skippable() >= DISCARD_BYTES_MIN || (self.takes_heads && is_short);
         }
         // A short read has emptied the socket; what comes later is told again.
         Ok(input.len() == most)

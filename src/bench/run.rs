@@ -58,9 +58,11 @@ struct Run<'a> {
     round: Times,
     /// When something was last delivered.
     moved: Instant,
-    /// Streams whose window has opened, and links that have something to send since.
+    /// Streams whose window has opened.
     opened: Vec<usize>,
+    /// Links that have writes to send since, and links that have something else to send.
     unsent: Vec<usize>,
+    answering: Vec<usize>,
 }
 
 impl<'a> Run<'a> {
@@ -125,6 +127,7 @@ impl<'a> Run<'a> {
             round: Times::new(),
             moved: Instant::default(),
             unsent: Vec::new(),
+            answering: Vec::new(),
         })
     }
 
@@ -203,7 +206,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Sends as much as the windows allow.
+    /// Sends as much as the windows allow, and then what else there is: a write that is timed does
+    /// not wait behind what readers say.
     fn publish(&mut self, now: Instant) -> Result<(), BenchError> {
         for stream in self.opened.drain(..) {
             let key = stream / self.streams_per_link;
@@ -214,24 +218,24 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        for key in self.unsent.drain(..) {
+        for key in self.unsent.drain(..).chain(self.answering.drain(..)) {
             self.links[key].flush()?;
         }
         Ok(())
     }
 
+    /// Receives what there is and counts it. What it is answered with is sent once all that was
+    /// ready is received, so that no reader's time runs on while another one sends.
     fn receive(&mut self, key: usize, scratch: &mut [u8]) -> Result<(), BenchError> {
-        loop {
-            let link = &mut self.links[key];
-            let has_more = link.receive(scratch, &self.pattern)?;
-            if link.has_unsent() {
-                link.flush()?;
-            }
+        while {
+            let has_more = self.links[key].receive(scratch, &self.pattern)?;
             self.count(key)?;
-            if !has_more {
-                return Ok(());
-            }
+            has_more
+        } {}
+        if self.links[key].has_unsent() {
+            self.answering.push(key);
         }
+        Ok(())
     }
 
     /// Carries what a link has counted over to the windows of its streams.
