@@ -1,12 +1,20 @@
 //! How much one turn may do, so that one fat agent does not starve ten thousand quiet hosts.
 
-/// Bytes read from one connection in one turn. A few times the receive buffer: enough that a large
-/// transfer spends its time copying, little enough that a turn over many busy connections stays
-/// short.
-pub(crate) const RECEIVE_BYTES_PER_TURN: usize = 256 << 10;
+/// Bytes read in one turn from all connections that write. What was read is sent at the end of the
+/// turn, so this is what a send to a reader may hold; each costs the kernel as much again as
+/// copying a hundred kilobytes. More than half of what the second-level cache holds would be copied
+/// from further away.
+pub(crate) const RECEIVE_BYTES_PER_TURN: usize = 512 << 10;
+
+/// Bytes read in one turn from one connection, however many there are: a receive buffer full.
+pub(crate) const RECEIVE_BYTES_MIN: usize = RECEIVE_BUFFER_BYTES;
 
 /// The buffer that the connections of a worker are read into, one after the other.
 pub(crate) const RECEIVE_BUFFER_BYTES: usize = 64 << 10;
+
+/// Bytes read behind the rest of a long block: the head of the next message, and little of a block
+/// in that.
+pub(crate) const READ_AHEAD_BYTES: usize = 2 << 10;
 
 /// Buffers of which parts are kept that a worker remembers, to use them again. Beyond that they are
 /// the allocator's.

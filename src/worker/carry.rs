@@ -15,7 +15,9 @@ use crate::id::ChannelId;
 use crate::net::Conn;
 use crate::wire::Output;
 use crate::worker::Worker;
-use crate::worker::budget::{DISCARD_BYTES_MAX, RECEIVE_BYTES_PER_TURN, SLICES_PER_WRITE};
+use crate::worker::budget::{
+    DISCARD_BYTES_MAX, READ_AHEAD_BYTES, RECEIVE_BUFFER_BYTES, RECEIVE_BYTES_MIN, SLICES_PER_WRITE,
+};
 use crate::worker::session::{Linger, Session, SessionKey, Stage};
 
 /// What came of a read.
@@ -63,14 +65,14 @@ impl Worker {
         }
     }
 
-    /// Does what there is to do for one session.
-    pub(super) fn attend(&mut self, key: SessionKey) {
+    /// Does what there is to do for one session; reads about `budget` bytes from it.
+    pub(super) fn attend(&mut self, key: SessionKey, budget: usize) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.is_queued = false;
         match session.stage {
             Stage::Open(channel) => {
                 self.send(key);
-                self.receive(key, channel);
+                self.receive(key, channel, budget);
             }
             Stage::Lingering(_) => self.linger(key),
         }
@@ -86,10 +88,8 @@ impl Worker {
         }
     }
 
-    /// Hands input to the shard until there is none, it takes no more, or the turn's budget is
-    /// spent.
-    fn receive(&mut self, key: SessionKey, channel: ChannelId) {
-        let mut budget = RECEIVE_BYTES_PER_TURN;
+    /// Hands input to the shard until there is none, it takes no more, or the budget is spent.
+    fn receive(&mut self, key: SessionKey, channel: ChannelId, mut budget: usize) {
         loop {
             let Some(session) = self.sessions.get_mut(key) else { return };
             if !self.shard.wants_input(channel) {
@@ -143,7 +143,8 @@ impl Worker {
         let (outcome, direct) = match self.shard.direct(channel) {
             Some(block) if !block.is_empty() => {
                 let direct = block.len();
-                (read(session, &mut [block, &mut buffer[..]], direct + room), direct)
+                let room = room_behind(direct);
+                (read(session, &mut [block, &mut buffer[..room]], direct + room), direct)
             }
             _ => (read(session, &mut [&mut buffer[..]], room), 0),
         };
@@ -271,7 +272,7 @@ impl Worker {
     /// connection broke.
     fn discard(&mut self, key: SessionKey, buffer: &mut [u8]) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return true };
-        let mut budget = RECEIVE_BYTES_PER_TURN;
+        let mut budget = RECEIVE_BYTES_MIN;
         while session.is_readable {
             if budget == 0 {
                 self.enqueue(key);
@@ -313,6 +314,12 @@ impl Worker {
             }
         }
     }
+}
+
+/// How many bytes to read behind `direct` bytes that go into a large block. Behind a long one
+/// another may come, whose front would be copied if it were received here.
+fn room_behind(direct: usize) -> usize {
+    if direct < RECEIVE_BUFFER_BYTES / 2 { RECEIVE_BUFFER_BYTES } else { READ_AHEAD_BYTES }
 }
 
 /// One read into slices that hold `room` bytes. A short read empties the socket (epoll(7)), but for

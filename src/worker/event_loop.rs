@@ -14,7 +14,10 @@ use tracing::debug;
 use crate::id::{Door, WorkerId};
 use crate::net::{Conn, Socket};
 use crate::time::{Clock, Instant, Now};
-use crate::worker::budget::{MAIL_PER_TURN, OTHERS_PER_TURN, READINESS_PER_TURN, SETTLES_PER_TURN};
+use crate::worker::budget::{
+    MAIL_PER_TURN, OTHERS_PER_TURN, READINESS_PER_TURN, RECEIVE_BYTES_MIN, RECEIVE_BYTES_PER_TURN,
+    SETTLES_PER_TURN,
+};
 use crate::worker::load::Load;
 use crate::worker::receive_buffers::ReceiveBuffers;
 use crate::worker::session::{SessionKey, Sessions};
@@ -168,17 +171,12 @@ impl Worker {
         }
         self.drain_if_asked();
         self.take_mail();
-        let writers = self.writers.len();
-        for _ in 0..writers {
-            let Some(key) = self.writers.pop_front() else { break };
-            self.attend(key);
-        }
-        if writers > 0 && !self.queue.is_empty() {
+        if self.attend_writers() && !self.queue.is_empty() {
             self.settle();
         }
         for _ in 0..self.queue.len().min(OTHERS_PER_TURN) {
             let Some(key) = self.queue.pop_front() else { break };
-            self.attend(key);
+            self.attend(key, RECEIVE_BYTES_MIN);
         }
         if self.shard.next_deadline().is_some_and(|deadline| deadline <= self.now.instant) {
             self.shard.handle_timeout(self.now);
@@ -189,6 +187,17 @@ impl Worker {
             self.links.server_bell.ring();
         }
         !has_settled || !self.links.inbox.is_empty()
+    }
+
+    /// Reads those that write. True if there was one.
+    fn attend_writers(&mut self) -> bool {
+        let writers = self.writers.len();
+        let share = (RECEIVE_BYTES_PER_TURN / writers.max(1)).max(RECEIVE_BYTES_MIN);
+        for _ in 0..writers {
+            let Some(key) = self.writers.pop_front() else { break };
+            self.attend(key, share);
+        }
+        writers > 0
     }
 
     /// Carries out what the turn made possible. True when nothing more follows from it.

@@ -3,17 +3,18 @@
 //! One buffer serves all connections of a worker, one after the other, as long as nobody keeps a
 //! part of it. Large data is kept where it was received; its buffer comes back when it is gone.
 
-use std::collections::VecDeque;
-
 use bytes::{Bytes, BytesMut};
 
 use crate::worker::budget::{RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS_MAX};
 
 /// Hands out one buffer at a time.
+///
+/// Of the buffers that are free the one remembered first is taken, so that as few as possible are
+/// in use and what lies in them is still in the processor's cache when it is sent.
 #[derive(Debug, Default)]
 pub(crate) struct ReceiveBuffers {
-    /// Buffers of which a part was kept when they came back, oldest first.
-    lent: VecDeque<Bytes>,
+    /// Buffers of which a part was kept when they came back.
+    lent: Vec<Bytes>,
     spare: Option<BytesMut>,
 }
 
@@ -23,12 +24,12 @@ impl ReceiveBuffers {
         if let Some(spare) = self.spare.take() {
             return spare;
         }
-        // The oldest is the likeliest to be free; a second look pays where one reader is slow.
-        for _ in 0..self.lent.len().min(2) {
-            let Some(buffer) = self.lent.pop_front() else { break };
-            match buffer.try_into_mut() {
-                Ok(buffer) => return buffer,
-                Err(kept) => self.lent.push_back(kept),
+        for slot in &mut self.lent {
+            if slot.is_unique() {
+                match std::mem::take(slot).try_into_mut() {
+                    Ok(buffer) => return buffer,
+                    Err(kept) => *slot = kept,
+                }
             }
         }
         BytesMut::zeroed(RECEIVE_BUFFER_BYTES)
@@ -39,10 +40,11 @@ impl ReceiveBuffers {
         match buffer.try_into_mut() {
             Ok(buffer) => self.spare = Some(buffer),
             Err(kept) => {
-                if self.lent.len() == RECEIVE_BUFFERS_MAX {
-                    self.lent.pop_front();
+                if let Some(free) = self.lent.iter().position(Bytes::is_empty) {
+                    self.lent[free] = kept;
+                } else if self.lent.len() < RECEIVE_BUFFERS_MAX {
+                    self.lent.push(kept);
                 }
-                self.lent.push_back(kept);
             }
         }
     }
@@ -81,6 +83,25 @@ mod tests {
         drop(kept);
         let third = buffers.take();
         assert_eq!((third.as_ptr(), third.len()), (place, RECEIVE_BUFFER_BYTES));
+    }
+
+    #[test]
+    fn the_free_buffer_remembered_first_is_taken_first() {
+        let mut buffers = ReceiveBuffers::default();
+        let mut kept: Vec<Bytes> = (0..4)
+            .map(|_| {
+                let buffer = buffers.take().freeze();
+                let part = buffer.slice(..1);
+                buffers.give_back(buffer);
+                part
+            })
+            .collect();
+        let places: Vec<_> = kept.iter().map(|part| part.as_ptr()).collect();
+        kept.truncate(1);
+        let taken: Vec<_> = (0..3).map(|_| buffers.take()).collect();
+        let taken: Vec<_> = taken.iter().map(|buffer| buffer.as_ptr()).collect();
+        assert_eq!(taken, places[1..]);
+        assert!(!places.contains(&buffers.take().as_ptr()));
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub struct Session {
     commands: u64,
     /// Commands answered with an error.
     errors: Cell<u64>,
-    /// Whether its last plain commands were writes.
+    /// Whether its last command was a write.
     pub writes: bool,
     /// The turn of the last command, and how many came in it.
     turn: u64,
@@ -270,6 +270,7 @@ impl Session {
                 Ok(Flow::Continue)
             }
             Incoming::Command { token, service, name, arguments } => {
+                self.writes = *service == *b"Streams" && *name == *b"write";
                 match service::find(&service, &name) {
                     None => {
                         MessageWriter::not_recognized(&mut self.output, &token);

@@ -410,4 +410,11 @@ fn a_channel_counts_as_a_writer_as_long_as_it_writes() {
     broker.send(peer, "C|3|Streams|read|\"VS0\"|9|");
     broker.send(peer, "C|4|Streams|read|\"VS0\"|9|");
     assert!(!broker.shards[0].writes(id));
+    // One too large to be taken in one look.
+    let mut write = b"C\x005\0Streams\0write\0\"VS0\"\x008000\0(8000)\x03\x03\xc0\x3e".to_vec();
+    write.extend([7; 8000]);
+    broker.arrive(peer, &write);
+    broker.arrive(peer, b"\0\x03\x01");
+    broker.run();
+    assert!(broker.shards[0].writes(id));
 }
