@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::wait::{PATIENCE, wait_until};
 
@@ -18,13 +19,17 @@ pub struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
+    /// Where driver and browser put their files, which they do not all take away. Goes last.
+    _files: TempDir,
 }
 
 impl Browser {
     /// Starts a browser with a window of this size.
     pub fn start(width: u32, height: u32) -> Browser {
+        let files = tempfile::tempdir().expect("a temporary folder");
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
+            .env("TMPDIR", files.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -37,7 +42,7 @@ impl Browser {
             .find_map(|line| line.split("successfully on port ").nth(1).map(digits))
             .expect("chromedriver tells its port");
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut browser = Browser { driver, address, session: String::new() };
+        let mut browser = Browser { driver, address, session: String::new(), _files: files };
         // The sandbox needs rights that neither root nor a container has; the page is our own.
         let arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"];
         let capabilities = json!({"capabilities": {"alwaysMatch": {
