@@ -98,8 +98,8 @@ impl<'i> PlainCommands<'i> {
 
     /// Reads the message in front; `None`, and nothing is taken, where it takes more than one look.
     ///
-    /// Inlined whatever the compiler thinks of it: handed over in memory, what is found is stored in
-    /// small parts and loaded in large ones, and waiting for that took half of the time of a write.
+    /// Inlined whatever the compiler thinks of it: handed over in memory, what is found is stored
+    /// in small parts and loaded in large ones, and waiting for that took half the time of a write.
     #[inline(always)]
     pub fn take(&mut self) -> Option<Plain<'i>> {
         let plain = match self.last {

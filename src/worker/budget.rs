@@ -1,10 +1,12 @@
 //! How much one turn may do, so that one fat agent does not starve ten thousand quiet hosts.
 
+use std::time::Duration;
+
 /// Bytes read in one turn from all connections that write. What was read is sent at the end of the
 /// turn, so this is what a send to a reader may hold; each costs the kernel as much again as
-/// copying a hundred kilobytes. More than half of what the second-level cache holds would be copied
-/// from further away.
-pub(crate) const RECEIVE_BYTES_PER_TURN: usize = 512 << 10;
+/// copying a hundred kilobytes. More than the second-level cache holds would be copied from further
+/// away.
+const RECEIVE_BYTES_PER_TURN: usize = 512 << 10;
 
 /// Bytes read in one turn from one connection, however many there are: a receive buffer full.
 pub(crate) const RECEIVE_BYTES_MIN: usize = RECEIVE_BUFFER_BYTES;
@@ -40,3 +42,60 @@ pub(crate) const READINESS_PER_TURN: usize = 1024;
 
 /// Bytes of a peer thrown away after the end of its channel; a peer that floods is cut off.
 pub(crate) const DISCARD_BYTES_MAX: u64 = 64 << 20;
+
+/// A turn that took longer has less to read in the next: thousands of readers of one fast stream
+/// are served a little at a time, so that quiet channels of the same worker do not wait for long.
+const TURN_TIME_MAX: Duration = Duration::from_millis(50);
+
+/// A turn that took less has more to read in the next.
+const TURN_TIME_MIN: Duration = Duration::from_millis(10);
+
+/// What a worker reads in one turn, by how long its turns take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReceiveBudget {
+    bytes: usize,
+}
+
+impl ReceiveBudget {
+    /// As much as a turn ever reads.
+    pub(crate) const MOST: ReceiveBudget = ReceiveBudget { bytes: RECEIVE_BYTES_PER_TURN };
+
+    /// Takes into account how long a turn took.
+    pub(crate) fn note_turn(&mut self, busy: Duration) {
+        if busy > TURN_TIME_MAX {
+            self.bytes = (self.bytes / 2).max(RECEIVE_BYTES_MIN);
+        } else if busy < TURN_TIME_MIN {
+            self.bytes = (self.bytes * 2).min(RECEIVE_BYTES_PER_TURN);
+        }
+    }
+
+    /// The part of each of `writers` connections.
+    pub(crate) fn share(self, writers: usize) -> usize {
+        (self.bytes / writers.max(1)).max(RECEIVE_BYTES_MIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_turns_read_less_and_short_ones_more_within_bounds() {
+        let mut budget = ReceiveBudget::MOST;
+        let mut seen = Vec::new();
+        for busy in [50, 51, 51, 51, 51, 10, 9, 9, 9, 9] {
+            budget.note_turn(Duration::from_millis(busy));
+            seen.push(budget.share(1) >> 10);
+        }
+        assert_eq!(seen, [512, 256, 128, 64, 64, 64, 128, 256, 512, 512]);
+    }
+
+    #[test]
+    fn writers_share_a_turn_and_each_may_fill_a_buffer() {
+        let budget = ReceiveBudget::MOST;
+        assert_eq!(
+            [0, 1, 2, 8, 9, 500].map(|writers| budget.share(writers) >> 10),
+            [512, 512, 256, 64, 64, 64]
+        );
+    }
+}

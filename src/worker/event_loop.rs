@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::id::{Door, WorkerId};
+use crate::id::{ChannelId, Door, WorkerId};
 use crate::net::{Conn, Socket};
 use crate::time::{Clock, Instant, Now};
 use crate::worker::budget::{
-    MAIL_PER_TURN, OTHERS_PER_TURN, READINESS_PER_TURN, RECEIVE_BYTES_MIN, RECEIVE_BYTES_PER_TURN,
+    MAIL_PER_TURN, OTHERS_PER_TURN, READINESS_PER_TURN, RECEIVE_BYTES_MIN, ReceiveBudget,
     SETTLES_PER_TURN,
 };
 use crate::worker::load::Load;
@@ -64,6 +64,8 @@ pub struct Worker {
     pub(super) queue: VecDeque<SessionKey>,
     /// Those of them that write. They come first: somebody waits for what they say.
     pub(super) writers: VecDeque<SessionKey>,
+    /// Channels that write and whose replies are sent last.
+    replying: Vec<ChannelId>,
     /// Sessions whose channel is over, by deadline: the timeout is one, so the order is that of
     /// coming. One that has sent something meanwhile comes again.
     pub(super) lingering: VecDeque<(Instant, SessionKey)>,
@@ -71,6 +73,7 @@ pub struct Worker {
     pub(super) buffers: ReceiveBuffers,
     pub(super) counters: Counters,
     load: Load,
+    receive_budget: ReceiveBudget,
     /// The bounds' version that was taken over last.
     tuning_seen: u64,
     is_draining: bool,
@@ -109,10 +112,12 @@ impl Worker {
             sessions: Sessions::default(),
             queue: VecDeque::new(),
             writers: VecDeque::new(),
+            replying: Vec::new(),
             lingering: VecDeque::new(),
             buffers: ReceiveBuffers::default(),
             counters: Counters::default(),
             load: Load::default(),
+            receive_budget: ReceiveBudget::MOST,
             tuning_seen: 0,
             is_draining: false,
         }
@@ -142,6 +147,7 @@ impl Worker {
         let end = self.clock.now().instant;
         let busy = end.since(self.now.instant);
         self.counters.busy += busy;
+        self.receive_budget.note_turn(busy);
         self.counters.turn_time.0.record(busy.as_nanos() as u64);
         if must_go_on
             || !self.queue.is_empty()
@@ -192,7 +198,7 @@ impl Worker {
     /// Reads those that write. True if there was one.
     fn attend_writers(&mut self) -> bool {
         let writers = self.writers.len();
-        let share = (RECEIVE_BYTES_PER_TURN / writers.max(1)).max(RECEIVE_BYTES_MIN);
+        let share = self.receive_budget.share(writers);
         for _ in 0..writers {
             let Some(key) = self.writers.pop_front() else { break };
             self.attend(key, share);
@@ -207,10 +213,15 @@ impl Worker {
             self.send_mail();
             let mut has_sent = false;
             while let Some(channel) = self.shard.poll_ready() {
-                if let Some(key) = self.sessions.key_of(channel) {
-                    has_sent |= self.send(key);
-                    self.queue_if_due(key);
+                // A writer waits for no more than a reply, a reader for the bytes themselves.
+                if self.shard.writes(channel) {
+                    self.replying.push(channel);
+                } else {
+                    has_sent |= self.send_ready(channel);
                 }
+            }
+            while let Some(channel) = self.replying.pop() {
+                has_sent |= self.send_ready(channel);
             }
             while let Some((channel, output)) = self.shard.poll_closed() {
                 if let Some(key) = self.sessions.key_of(channel) {
@@ -229,6 +240,14 @@ impl Worker {
             }
         }
         false
+    }
+
+    /// Sends to a channel that the shard has named ready, and reads it where it may be read again.
+    fn send_ready(&mut self, channel: ChannelId) -> bool {
+        let Some(key) = self.sessions.key_of(channel) else { return false };
+        let has_sent = self.send(key);
+        self.queue_if_due(key);
+        has_sent
     }
 
     /// Begins the drain once the server has asked for it.
