@@ -151,7 +151,7 @@ impl Link {
         let is_discarding = skippable >= DISCARD_BYTES_MIN;
         let most = match is_discarding {
             true => skippable.min(scratch.len()),
-            false if self.takes_heads => HEAD_BYTES.max(kept + 1).min(scratch.len()),
+            false if self.takes_heads => (kept + HEAD_BYTES).min(scratch.len()),
             false => scratch.len(),
         };
         let room = &mut scratch[..most];

@@ -30,6 +30,14 @@ pub trait Protocol {
     /// What went wrong.
     fn open_reader(&mut self, plan: &Plan, streams: Range<usize>) -> Result<Opened, BenchError>;
 
+    /// Called when all connections are open, before anything is written.
+    ///
+    /// # Errors
+    /// What went wrong.
+    fn opened(&mut self) -> Result<(), BenchError> {
+        Ok(())
+    }
+
     /// Encodes a write to a stream. `number` is its place among those that are encoded for the
     /// stream; the same number is not sent again before its write was delivered and answered.
     fn encode_write(&self, stream: usize, number: usize, payload: &[u8], out: &mut Vec<u8>);

@@ -106,6 +106,7 @@ impl<'a> Run<'a> {
                 links.push(Link::new(opened, Role::Reader, streams.clone(), Vec::new())?);
             }
         }
+        protocol.opened()?;
         let poll = Poll::new()?;
         for (key, link) in links.iter_mut().enumerate() {
             let interest = Interest::READABLE | Interest::WRITABLE;

@@ -63,6 +63,14 @@ impl Dialog {
         }
     }
 
+    /// Another handle to the same connection.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub fn another_handle(&self) -> Result<TcpStream, BenchError> {
+        Ok(self.socket.try_clone()?)
+    }
+
     /// The connection for the load.
     pub fn into_opened(self, intake: Box<dyn Intake>) -> Opened {
         Opened { socket: self.socket, received: self.received, first: Vec::new(), intake }

@@ -69,7 +69,7 @@ fn main() -> anyhow::Result<()> {
             publishers: args.address,
             subscribers: args.subscribers.unwrap_or(args.address),
         }),
-        Spoken::Nats => Box::new(Nats { address: args.address }),
+        Spoken::Nats => Box::new(Nats::new(args.address)),
         Spoken::Redis => Box::new(Redis { address: args.address }),
     };
     let report = bench::run(protocol.as_mut(), &plan)?;

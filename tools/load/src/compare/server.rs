@@ -114,7 +114,7 @@ impl Server {
             Contender::Fanout => {
                 Box::new(Raw { publishers: self.address, subscribers: self.subscribers })
             }
-            Contender::Nats => Box::new(Nats { address: self.address }),
+            Contender::Nats => Box::new(Nats::new(self.address)),
             Contender::Redis => Box::new(Redis { address: self.address }),
         }
     }
