@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-/// Bytes read in one turn from all connections that write. What was read is sent at the end of the
-/// turn, so this is what a send to a reader may hold; each costs the kernel as much again as
-/// copying a hundred kilobytes. More than the second-level cache holds would be copied from further
-/// away.
+/// Bytes read in one turn from the only connection that writes; where there are more, half of it
+/// from each. What was read is sent at the end of the turn, so this is what a send to a reader may
+/// hold; each costs the kernel as much again as copying a hundred kilobytes. More than the
+/// second-level cache holds would be copied from further away.
 const RECEIVE_BYTES_PER_TURN: usize = 512 << 10;
 
-/// Bytes read in one turn from one connection, however many there are: a receive buffer full.
+/// Bytes read in one turn from one connection, however long turns take and where it does not write:
+/// a receive buffer full.
 pub(crate) const RECEIVE_BYTES_MIN: usize = RECEIVE_BUFFER_BYTES;
 
 /// The buffer that the connections of a worker are read into, one after the other.
@@ -43,14 +44,15 @@ pub(crate) const READINESS_PER_TURN: usize = 1024;
 /// Bytes of a peer thrown away after the end of its channel; a peer that floods is cut off.
 pub(crate) const DISCARD_BYTES_MAX: u64 = 64 << 20;
 
-/// A turn that took longer has less to read in the next: thousands of readers of one fast stream
-/// are served a little at a time, so that quiet channels of the same worker do not wait for long.
+/// A turn that took longer has less to read in the next: many fast streams, or thousands of readers
+/// of one, are served a little at a time, so that quiet channels of the same worker do not wait for
+/// long.
 const TURN_TIME_MAX: Duration = Duration::from_millis(50);
 
-/// A turn that took less has more to read in the next.
-const TURN_TIME_MIN: Duration = Duration::from_millis(10);
+/// A turn that took less has more to read in the next: twice as much is then not too much.
+const TURN_TIME_MIN: Duration = Duration::from_millis(25);
 
-/// What a worker reads in one turn, by how long its turns take.
+/// What a worker reads in one turn from each connection that writes, by how long its turns take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReceiveBudget {
     bytes: usize,
@@ -69,9 +71,9 @@ impl ReceiveBudget {
         }
     }
 
-    /// The part of each of `writers` connections.
+    /// What each of `writers` connections may bring.
     pub(crate) fn share(self, writers: usize) -> usize {
-        (self.bytes / writers.max(1)).max(RECEIVE_BYTES_MIN)
+        (self.bytes / writers.clamp(1, 2)).max(RECEIVE_BYTES_MIN)
     }
 }
 
@@ -83,7 +85,7 @@ mod tests {
     fn long_turns_read_less_and_short_ones_more_within_bounds() {
         let mut budget = ReceiveBudget::MOST;
         let mut seen = Vec::new();
-        for busy in [50, 51, 51, 51, 51, 10, 9, 9, 9, 9] {
+        for busy in [50, 51, 51, 51, 51, 25, 24, 24, 24, 24] {
             budget.note_turn(Duration::from_millis(busy));
             seen.push(budget.share(1) >> 10);
         }
@@ -91,11 +93,12 @@ mod tests {
     }
 
     #[test]
-    fn writers_share_a_turn_and_each_may_fill_a_buffer() {
-        let budget = ReceiveBudget::MOST;
-        assert_eq!(
-            [0, 1, 2, 8, 9, 500].map(|writers| budget.share(writers) >> 10),
-            [512, 512, 256, 64, 64, 64]
-        );
+    fn one_writer_may_bring_more_than_each_of_several_and_all_fill_a_buffer() {
+        let mut budget = ReceiveBudget::MOST;
+        assert_eq!([0, 1, 2, 500].map(|writers| budget.share(writers) >> 10), [512, 512, 256, 256]);
+        for _ in 0..3 {
+            budget.note_turn(Duration::from_secs(1));
+        }
+        assert_eq!([1, 2].map(|writers| budget.share(writers) >> 10), [64, 64]);
     }
 }

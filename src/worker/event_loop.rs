@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::id::{ChannelId, Door, WorkerId};
+use crate::id::{Door, WorkerId};
 use crate::net::{Conn, Socket};
 use crate::time::{Clock, Instant, Now};
 use crate::worker::budget::{
@@ -64,8 +64,6 @@ pub struct Worker {
     pub(super) queue: VecDeque<SessionKey>,
     /// Those of them that write. They come first: somebody waits for what they say.
     pub(super) writers: VecDeque<SessionKey>,
-    /// Channels that write and whose replies are sent last.
-    replying: Vec<ChannelId>,
     /// Sessions whose channel is over, by deadline: the timeout is one, so the order is that of
     /// coming. One that has sent something meanwhile comes again.
     pub(super) lingering: VecDeque<(Instant, SessionKey)>,
@@ -112,7 +110,6 @@ impl Worker {
             sessions: Sessions::default(),
             queue: VecDeque::new(),
             writers: VecDeque::new(),
-            replying: Vec::new(),
             lingering: VecDeque::new(),
             buffers: ReceiveBuffers::default(),
             counters: Counters::default(),
@@ -198,10 +195,10 @@ impl Worker {
     /// Reads those that write. True if there was one.
     fn attend_writers(&mut self) -> bool {
         let writers = self.writers.len();
-        let share = self.receive_budget.share(writers);
+        let budget = self.receive_budget.share(writers);
         for _ in 0..writers {
             let Some(key) = self.writers.pop_front() else { break };
-            self.attend(key, share);
+            self.attend(key, budget);
         }
         writers > 0
     }
@@ -213,15 +210,10 @@ impl Worker {
             self.send_mail();
             let mut has_sent = false;
             while let Some(channel) = self.shard.poll_ready() {
-                // A writer waits for no more than a reply, a reader for the bytes themselves.
-                if self.shard.writes(channel) {
-                    self.replying.push(channel);
-                } else {
-                    has_sent |= self.send_ready(channel);
+                if let Some(key) = self.sessions.key_of(channel) {
+                    has_sent |= self.send(key);
+                    self.queue_if_due(key);
                 }
-            }
-            while let Some(channel) = self.replying.pop() {
-                has_sent |= self.send_ready(channel);
             }
             while let Some((channel, output)) = self.shard.poll_closed() {
                 if let Some(key) = self.sessions.key_of(channel) {
@@ -240,14 +232,6 @@ impl Worker {
             }
         }
         false
-    }
-
-    /// Sends to a channel that the shard has named ready, and reads it where it may be read again.
-    fn send_ready(&mut self, channel: ChannelId) -> bool {
-        let Some(key) = self.sessions.key_of(channel) else { return false };
-        let has_sent = self.send(key);
-        self.queue_if_due(key);
-        has_sent
     }
 
     /// Begins the drain once the server has asked for it.
