@@ -228,11 +228,13 @@ impl<'a> Run<'a> {
     /// Receives what there is and counts it. What it is answered with is sent once all that was
     /// ready is received, so that no reader's time runs on while another one sends.
     fn receive(&mut self, key: usize, scratch: &mut [u8]) -> Result<(), BenchError> {
-        while {
+        loop {
             let has_more = self.links[key].receive(scratch, &self.pattern)?;
             self.count(key)?;
-            has_more
-        } {}
+            if !has_more {
+                break;
+            }
+        }
         if self.links[key].has_unsent() {
             self.answering.push(key);
         }

@@ -57,7 +57,7 @@ pub struct Session {
     commands: u64,
     /// Commands answered with an error.
     errors: Cell<u64>,
-    /// Whether its last command was a write.
+    /// Whether its last command to the core was a write.
     pub writes: bool,
     /// The turn of the last command, and how many came in it.
     turn: u64,
@@ -109,6 +109,7 @@ pub struct Surroundings<'a> {
 /// Hands one command to the core, in the name of its channel.
 struct Submission<'a> {
     engine: &'a mut Engine,
+    writes: &'a mut bool,
     now: Instant,
     channel: ChannelId,
     token: &'a Token,
@@ -126,6 +127,7 @@ fn payload<'i>(data: &'i [u8], buffer: Option<&Bytes>, limits: &wire::Limits) ->
 
 impl Core for Submission<'_> {
     fn execute(&mut self, command: Command<'_>) -> Flow {
+        *self.writes = matches!(command, Command::Write { .. });
         self.engine.execute(self.now, self.channel, self.token, command)
     }
 }
@@ -270,7 +272,6 @@ impl Session {
                 Ok(Flow::Continue)
             }
             Incoming::Command { token, service, name, arguments } => {
-                self.writes = *service == *b"Streams" && *name == *b"write";
                 match service::find(&service, &name) {
                     None => {
                         MessageWriter::not_recognized(&mut self.output, &token);
@@ -285,6 +286,7 @@ impl Session {
                             .counting(&self.errors);
                         let mut core = Submission {
                             engine: around.engine,
+                            writes: &mut self.writes,
                             now: around.now.instant,
                             channel: self.id,
                             token: &token,

@@ -17,7 +17,7 @@ const PING: &[u8] = b"PING\r\n";
 const PONG: &[u8] = b"PONG\r\n";
 
 /// The server asks each client for a sign of life two seconds after it came, or a fifth of that
-/// later, and then not again in the time of a load. One that has not asked by now never does.
+/// later, and then not again in the time of a load. One that has not asked by now is an error.
 const FIRST_PING: Duration = Duration::from_secs(10);
 
 /// A NATS server under load.
