@@ -5,8 +5,8 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use weir::wire::{
-    Binary, Encodings, Frame, Framer, Header, Limits, MessageWriter, Output, Plain, PlainCommands,
-    PlainToken, plain_reply,
+    Binary, Encodings, Frame, Framer, Header, MessageWriter, Output, Plain, PlainCommands,
+    PlainToken, WireLimits, plain_reply,
 };
 
 /// What one read of a socket brings.
@@ -37,7 +37,7 @@ fn writes(size: usize, zero_copy: bool) -> (Vec<u8>, usize) {
 
 /// Decodes everything as a worker does: the socket's bytes into one buffer, or straight into a
 /// block.
-fn decode(wire: &[u8], limits: &Limits) -> usize {
+fn decode(wire: &[u8], limits: &WireLimits) -> usize {
     let mut framer = Framer::new(limits.clone());
     let mut bytes = 0;
     let mut rest = wire;
@@ -68,7 +68,7 @@ fn decode(wire: &[u8], limits: &Limits) -> usize {
 }
 
 /// Decodes writes that lie in the input in whole, as most do.
-fn decode_plain(wire: &[u8], limits: &Limits) -> usize {
+fn decode_plain(wire: &[u8], limits: &WireLimits) -> usize {
     let mut bytes = 0;
     let mut commands = PlainCommands::new(wire, limits);
     while let Some(Plain::Write { token, stream, data }) = commands.take() {
@@ -83,9 +83,9 @@ fn bench_decoding(
     criterion: &mut Criterion,
     form: &str,
     zero_copy: bool,
-    decode: fn(&[u8], &Limits) -> usize,
+    decode: fn(&[u8], &WireLimits) -> usize,
 ) {
-    let limits = Limits::default();
+    let limits = WireLimits::default();
     let mut group = criterion.benchmark_group(format!("wire/decode-write/{form}"));
     for size in SIZES {
         let (wire, bytes) = writes(size, zero_copy);

@@ -1,7 +1,7 @@
 //! Engines of several workers in one thread, their messages passed by hand.
 
 use weir::id::{ChannelId, StreamId, Token, WorkerId};
-use weir::stream::{Command, Effect, Engine, Limits, Payload, Properties, Reply};
+use weir::stream::{Command, CoreLimits, Effect, Engine, Payload, Properties, Reply};
 use weir::time::Instant;
 
 const NOW: Instant = Instant(1);
@@ -17,7 +17,7 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn new(workers: u16) -> Cluster {
-        let engine = |me| Engine::new(WorkerId(me), workers, Limits::default());
+        let engine = |me| Engine::new(WorkerId(me), workers, CoreLimits::default());
         Cluster { engines: (0..workers).map(engine).collect(), channels: 0 }
     }
 

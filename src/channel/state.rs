@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::wire::{Arguments, Body, ErrorReport, Header, Limits, MessageWriter, Output, WireError};
+use crate::wire::{
+    Arguments, Body, ErrorReport, Header, MessageWriter, Output, WireError, WireLimits,
+};
 
 /// Bytes kept of the names in a peer's Hello, for people. Known peers list some hundred.
 const SERVICES_BYTES_MAX: usize = 1024;
@@ -78,7 +80,7 @@ impl Channel {
     pub fn handle_message<'a>(
         &mut self,
         message: Body<'a>,
-        limits: &'a Limits,
+        limits: &'a WireLimits,
     ) -> Result<Incoming<'a>, WireError> {
         let (header, arguments) = message.open(limits)?;
         match header {
@@ -206,7 +208,7 @@ mod tests {
 
     /// Takes in one message, `|` standing for NUL, and says what it asks in a word.
     fn take_in(channel: &mut Channel, text: &str) -> Result<&'static str, WireError> {
-        let limits = Limits::default();
+        let limits = WireLimits::default();
         let mut framer = Framer::new(limits.clone());
         let mut bytes = text.replace('|', "\0").into_bytes();
         bytes.extend([3, 1]);

@@ -9,7 +9,7 @@ use crate::client::link::Link;
 use crate::client::reply::read_reply;
 use crate::client::{CallError, CallId, ClientError, Reply};
 use crate::wire::{
-    Arguments, ErrorReport, Frame, Framer, Header, Limits, MessageWriter, Output, WireError,
+    Arguments, ErrorReport, Frame, Framer, Header, MessageWriter, Output, WireError, WireLimits,
 };
 
 /// Bytes asked of the socket at once.
@@ -59,7 +59,7 @@ pub enum Event {
 pub struct Receiver {
     link: Arc<Link>,
     framer: Framer,
-    limits: Limits,
+    limits: WireLimits,
     buffer: Box<[u8]>,
     /// The bytes of `buffer` that came and are not decoded.
     filled: std::ops::Range<usize>,
@@ -79,7 +79,7 @@ enum Decoded {
 impl Receiver {
     pub(super) fn new(link: Arc<Link>) -> Receiver {
         // A list of very many streams is one argument; the peer is one that we chose.
-        let limits = Limits { argument_bytes_max: 32 << 20, ..Limits::default() };
+        let limits = WireLimits { argument_bytes_max: 32 << 20, ..WireLimits::default() };
         Receiver {
             link,
             framer: Framer::new(limits.clone()),

@@ -7,7 +7,7 @@ use super::*;
 use crate::id::{Offset, StreamId};
 use crate::service::transcript::{message, render};
 use crate::stream::{Chunks, Command, Flow, Refusal, Reply};
-use crate::wire::{Frame, Framer, Header, Limits, Output, WireError};
+use crate::wire::{Frame, Framer, Header, Output, WireError, WireLimits};
 
 /// Notes what it is asked.
 #[derive(Default)]
@@ -30,7 +30,7 @@ fn identity() -> Identity {
 
 /// Carries out one command, and gives what came of it: what the core was asked, or the answer.
 fn carry_out(text: &str) -> Result<String, WireError> {
-    let limits = Limits::default();
+    let limits = WireLimits::default();
     let mut framer = Framer::new(limits.clone());
     let bytes = message(text);
     let Ok(Some(Frame::Message(body))) = framer.decode(&mut bytes.as_slice()) else {

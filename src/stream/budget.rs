@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use crate::id::StreamId;
 use crate::stream::readers::READ_REPLY_BYTES_MAX;
-use crate::stream::{Limits, Refusal};
+use crate::stream::{CoreLimits, Refusal};
 
 /// One engine's share of the memory limit.
 ///
-/// What counts: the log of each stream at home here, and at least [`Limits::stream_bytes_min`] of
-/// it whether it is used or not; the writes that channels of this worker have parked, wherever the
-/// stream is; what the driver says of messages under way in and out. A view shares its home's
-/// bytes, so it does not count.
+/// What counts: the log of each stream at home here, and at least
+/// [`CoreLimits::stream_bytes_min`] of it whether it is used or not; the writes that channels of
+/// this worker have parked, wherever the stream is; what the driver says of messages under way in
+/// and out. A view shares its home's bytes, so it does not count.
 ///
 /// Over the limit nothing is dropped. A stream's buffer is as large as what it has then, and never
 /// smaller than the part that is set aside for it: a stream whose readers read goes on, whoever
@@ -89,7 +89,7 @@ impl Budget {
     }
 
     /// The most bytes of one read reply now.
-    pub(super) fn reply_max(&self, limits: &Limits) -> u64 {
+    pub(super) fn reply_max(&self, limits: &CoreLimits) -> u64 {
         self.free().clamp(limits.short_bytes, READ_REPLY_BYTES_MAX.max(limits.short_bytes))
     }
 

@@ -11,10 +11,10 @@ use crate::stream::log::Log;
 use crate::stream::message::Body;
 use crate::stream::meta::Meta;
 use crate::stream::notice::Notices;
-use crate::stream::outbox::Outbox;
+use crate::stream::outgoing::Outgoing;
 use crate::stream::readers::{Readers, Stall};
 use crate::stream::view::View;
-use crate::stream::{Effect, Happening, Limits, Notice, Payload, Refusal, Reply};
+use crate::stream::{CoreLimits, Effect, Happening, Notice, Payload, Refusal, Reply};
 use crate::time::Instant;
 
 /// Everything of an engine but its streams: a stream can be worked on while this is at hand.
@@ -22,10 +22,10 @@ use crate::time::Instant;
 pub(super) struct Front {
     pub(super) me: WorkerId,
     pub(super) workers: u16,
-    pub(super) limits: Limits,
+    pub(super) limits: CoreLimits,
     pub(super) channels: Channels,
     pub(super) effects: VecDeque<Effect>,
-    pub(super) outboxes: Vec<Outbox>,
+    pub(super) outgoing: Vec<Outgoing>,
     pub(super) budget: Budget,
     /// Streams and views to settle.
     pub(super) dirty: VecDeque<StreamId>,
@@ -54,7 +54,7 @@ impl Front {
 
     pub(super) fn send(&mut self, to: WorkerId, body: Body) {
         debug_assert_ne!(to, self.me);
-        self.outboxes[to.index()].queue.push_back(body);
+        self.outgoing[to.index()].queue.push_back(body);
     }
 
     /// Every worker but this one.
@@ -104,15 +104,15 @@ impl Front {
 
     /// Makes the channel wait while the queue to another worker is long.
     pub(super) fn pause_if_congested(&mut self, id: ChannelId, to: WorkerId) {
-        let outbox = &mut self.outboxes[to.index()];
-        if outbox.queue.len() < self.limits.outbox_messages_pause {
+        let outgoing = &mut self.outgoing[to.index()];
+        if outgoing.queue.len() < self.limits.outgoing_messages_pause {
             return;
         }
         if let Some(channel) = self.channels.get_mut(id)
             && !channel.is_over_bound
         {
             channel.is_over_bound = true;
-            outbox.paused.push(id);
+            outgoing.paused.push(id);
         }
     }
 

@@ -100,7 +100,7 @@ pub(super) struct RemoteView {
     pub(super) readers: u64,
     /// What the view was last told besides bytes.
     pub(super) told: Told,
-    /// Whether the outbox lists the stream for that worker.
+    /// Whether the outgoing lists the stream for that worker.
     pub(super) is_listed: bool,
 }
 

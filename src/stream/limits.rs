@@ -5,7 +5,7 @@ use crate::stream::budget::Budget;
 
 /// Bounds of one engine. Every one has a test at it and one past it.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct CoreLimits {
     /// Streams with their home on this engine.
     pub streams_max: usize,
     /// Largest `BufferSize`.
@@ -30,7 +30,7 @@ pub struct Limits {
     /// more than a buffer before its own bound on unsent bytes is looked at.
     pub served_bytes_per_turn: usize,
     /// Messages queued for one other worker above which the channels that feed it wait.
-    pub outbox_messages_pause: usize,
+    pub outgoing_messages_pause: usize,
     /// Bytes that streams with their home here, and channels here, may hold together: this engine's
     /// share of the broker's memory limit. A share and not the whole, since engines see nothing of
     /// each other; connections are dealt evenly, so the shares are used about evenly.
@@ -44,7 +44,7 @@ pub struct Limits {
     pub short_bytes: u64,
 }
 
-impl Limits {
+impl CoreLimits {
     /// Whether a channel that has `parked` bytes in `pending` parked commands may park `more`. One
     /// that can be paused instead is; and one write always may where there is memory, since a
     /// message has its own bound.
@@ -76,9 +76,9 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for CoreLimits {
+    fn default() -> CoreLimits {
+        CoreLimits {
             streams_max: 65_536,
             buffer_bytes_max: 1 << 30,
             test_streams_max: 256,
@@ -89,7 +89,7 @@ impl Default for Limits {
             parked_bytes_max: 8 << 20,
             finished_per_channel_max: 1_024,
             served_bytes_per_turn: 1 << 20,
-            outbox_messages_pause: 1_024,
+            outgoing_messages_pause: 1_024,
             memory_bytes_max: 1 << 30,
             stream_bytes_min: 4 << 10,
             short_bytes: 128 << 10,

@@ -56,7 +56,7 @@ pub struct Properties {
     /// Who writes and who reads.
     pub direction: Direction,
     /// The most bytes kept, at least 1 and at most
-    /// [`Limits::buffer_bytes_max`](crate::stream::Limits).
+    /// [`CoreLimits::buffer_bytes_max`](crate::stream::CoreLimits).
     pub buffer_bytes: u64,
     /// Bytes kept after everyone has read them, at most `buffer_bytes`.
     pub history_bytes: u64,

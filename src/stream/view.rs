@@ -29,7 +29,7 @@ pub(super) struct View {
     /// Bytes or the end have come that readers have not been looked at for.
     pub(super) has_news: bool,
     pub(super) is_dirty: bool,
-    /// Whether the outbox lists the view.
+    /// Whether the outgoing lists the view.
     pub(super) is_listed: bool,
 }
 

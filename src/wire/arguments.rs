@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::wire::body::Pieces;
 use crate::wire::scanner::Scanner;
-use crate::wire::{Limits, WireError};
+use crate::wire::{WireError, WireLimits};
 
 /// Reads the arguments of one message in order. A wrong type, a missing or an extra argument is a
 /// [`WireError`] with the code that the reference agent gives. After an error it is of no further
@@ -20,7 +20,7 @@ pub struct Arguments<'a> {
     pieces: Pieces<'a>,
     /// What is left, in one piece of our own; then `pieces` is empty.
     joined: Option<Bytes>,
-    limits: &'a Limits,
+    limits: &'a WireLimits,
 }
 
 /// Binary data in any of its three forms: `"base64"`, `(N)raw`, `null`.
@@ -33,7 +33,7 @@ pub enum Binary<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    pub(crate) fn new(pieces: Pieces<'a>, limits: &'a Limits) -> Arguments<'a> {
+    pub(crate) fn new(pieces: Pieces<'a>, limits: &'a WireLimits) -> Arguments<'a> {
         Arguments { pieces, joined: None, limits }
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use memchr::memchr;
 
-use crate::wire::{Arguments, Header, Limits, WireError};
+use crate::wire::{Arguments, Header, WireError, WireLimits};
 
 /// Bytes of an `F` level at most: far beyond any number between -100 and 100.
 const LEVEL_BYTES_MAX: usize = 20;
@@ -24,7 +24,7 @@ impl<'a> Body<'a> {
     }
 
     /// Reads the header fields, and gives what reads the arguments behind them.
-    pub fn open(self, limits: &'a Limits) -> Result<(Header<'a>, Arguments<'a>), WireError> {
+    pub fn open(self, limits: &'a WireLimits) -> Result<(Header<'a>, Arguments<'a>), WireError> {
         let mut pieces = Pieces::new(self.text, self.blocks);
         let kind = match *pieces.field(limits.name_bytes_max, "Message type")? {
             [kind] => kind,
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     fn open(text: &[u8]) -> Result<Header<'_>, WireError> {
-        let limits: &Limits = Box::leak(Box::default());
+        let limits: &WireLimits = Box::leak(Box::default());
         Body::new(text, &[]).open(limits).map(|(header, _)| header)
     }
 
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn long_fields_are_refused() {
-        let limits = Limits { token_bytes_max: 3, name_bytes_max: 4, ..Limits::default() };
+        let limits = WireLimits { token_bytes_max: 3, name_bytes_max: 4, ..WireLimits::default() };
         let code =
             |text: &[u8]| Body::new(text, &[]).open(&limits).map_err(|error| error.code()).err();
         assert_eq!(code(b"C\x00123\0abcd\0abcd\0"), None);
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn fields_and_arguments_cross_pieces() {
         let whole = b"C\x00123\0Streams\0read\0\"VS0\"\x00100\0";
-        let limits = Limits::default();
+        let limits = WireLimits::default();
         for at in 0..whole.len() {
             for length in 1..=whole.len() - at {
                 let text = [&whole[..at], &whole[at + length..]].concat();

@@ -14,7 +14,7 @@ pub enum WireError {
     /// Code 8: binary data is not base64.
     #[error("Invalid BASE64 string")]
     Base64,
-    /// Code 4: a bound of [`Limits`](crate::wire::Limits) is exceeded.
+    /// Code 4: a bound of [`WireLimits`](crate::wire::WireLimits) is exceeded.
     #[error("{0}. Buffer overflow")]
     Limit(String),
 }

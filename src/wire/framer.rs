@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use memchr::memchr;
 
-use crate::wire::{Body, Limits, WireError};
+use crate::wire::{Body, WireError, WireLimits};
 
 /// The byte that begins an escape sequence.
 const ESC: u8 = 3;
@@ -99,7 +99,7 @@ pub enum Frame<'a> {
 
 impl Framer {
     /// A framer at the start of a channel.
-    pub fn new(limits: Limits) -> Framer {
+    pub fn new(limits: WireLimits) -> Framer {
         Framer {
             state: State::Text,
             body: Vec::new(),
@@ -355,8 +355,8 @@ mod tests {
     use super::*;
     use crate::wire::Header;
 
-    fn limits() -> Limits {
-        Limits { message_bytes_max: 1000, large_block_bytes_min: 16, ..Limits::default() }
+    fn limits() -> WireLimits {
+        WireLimits { message_bytes_max: 1000, large_block_bytes_min: 16, ..WireLimits::default() }
     }
 
     fn bytes(hex: &str) -> Vec<u8> {
@@ -457,7 +457,7 @@ mod tests {
 
     #[test]
     fn a_claimed_block_costs_nothing_until_it_comes() {
-        let mut framer = Framer::new(Limits::default());
+        let mut framer = Framer::new(WireLimits::default());
         let head = [b"C\0".as_slice(), &[3, 3, 0x80, 0x80, 0x80, 0x08]].concat();
         assert!(framer.decode(&mut &head[..]).unwrap().is_none());
         assert_eq!(framer.buffered_bytes(), 2);
@@ -469,7 +469,7 @@ mod tests {
 
     #[test]
     fn large_blocks_are_read_in_place() {
-        let limits = Limits { large_block_bytes_min: 16, ..Limits::default() };
+        let limits = WireLimits { large_block_bytes_min: 16, ..WireLimits::default() };
         let mut framer = Framer::new(limits.clone());
         let head = b"C\x001\0Streams\0write\0\"VS0\"\x00200000\0(200000)\x03\x03\xc0\x9a\x0cab";
         assert!(framer.decode(&mut &head[..]).unwrap().is_none());
@@ -495,7 +495,7 @@ mod tests {
 
     #[test]
     fn an_idle_framer_holds_next_to_nothing() {
-        let mut framer = Framer::new(Limits::default());
+        let mut framer = Framer::new(WireLimits::default());
         let big = [vec![b'x'; 100_000], vec![3, 0], vec![3, 1]].concat();
         let mut input = &big[..];
         assert!(framer.decode(&mut input).unwrap().is_some());

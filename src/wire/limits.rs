@@ -2,7 +2,7 @@
 
 /// Bounds of one channel's decoder. Past one the channel is closed with an error report.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct WireLimits {
     /// Bytes of one message after framing is removed. The reference has none; 20 MB messages are
     /// known to work there.
     pub message_bytes_max: usize,
@@ -21,9 +21,9 @@ pub struct Limits {
     pub kept_bytes_min: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for WireLimits {
+    fn default() -> WireLimits {
+        WireLimits {
             message_bytes_max: 32 << 20,
             token_bytes_max: 1024,
             name_bytes_max: 1024,

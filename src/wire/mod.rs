@@ -29,7 +29,7 @@ pub use encodings::Encodings;
 pub use error::WireError;
 pub use error_report::ErrorReport;
 pub use framer::{Frame, Framer};
-pub use limits::Limits;
+pub use limits::WireLimits;
 pub use message::Header;
 pub use output::Output;
 pub use plain::{Plain, PlainCommands, PlainToken};

@@ -6,7 +6,7 @@
 //! or not there in whole, is left to them.
 
 use crate::id::StreamId;
-use crate::wire::Limits;
+use crate::wire::WireLimits;
 
 /// Before a byte of data, or around a whole message: `ESC 3`, the begin of a BIN block.
 const BIN: &[u8] = &[3, 3];
@@ -86,7 +86,7 @@ struct Write<'i> {
 
 impl<'i> PlainCommands<'i> {
     /// Begins at the start of a message.
-    pub fn new(input: &'i [u8], limits: &Limits) -> PlainCommands<'i> {
+    pub fn new(input: &'i [u8], limits: &WireLimits) -> PlainCommands<'i> {
         PlainCommands { rest: input, message_bytes_max: limits.message_bytes_max, last: None }
     }
 
@@ -313,7 +313,7 @@ mod tests {
     use super::*;
 
     fn take(text: &[u8]) -> Option<(Plain<'_>, usize)> {
-        let mut commands = PlainCommands::new(text, &Limits::default());
+        let mut commands = PlainCommands::new(text, &WireLimits::default());
         let plain = commands.take();
         assert!(plain.is_some() || commands.rest() == text);
         plain.map(|plain| (plain, text.len() - commands.rest().len()))
@@ -375,7 +375,7 @@ mod tests {
     fn a_message_over_the_limit_is_left_to_the_framer() {
         let message = b"C\x001\0Streams\0read\0\"VS1\"\x001\0\x03\x01";
         for (most, is_taken) in [(message.len(), true), (message.len() - 1, false)] {
-            let limits = Limits { message_bytes_max: most, ..Limits::default() };
+            let limits = WireLimits { message_bytes_max: most, ..WireLimits::default() };
             assert_eq!(PlainCommands::new(message, &limits).take().is_some(), is_taken);
         }
     }
@@ -393,7 +393,7 @@ mod tests {
             bytes.extend([0, 3, 1]);
             expected.push((token, round as u64 / 6, data));
         }
-        let mut commands = PlainCommands::new(&bytes, &Limits::default());
+        let mut commands = PlainCommands::new(&bytes, &WireLimits::default());
         for (token, number, data) in &expected {
             let stream = StreamId(*number);
             let plain = Plain::Write { token: PlainToken(token.as_bytes()), stream, data };

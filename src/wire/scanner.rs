@@ -4,17 +4,17 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
-use crate::wire::{Limits, WireError, base64_text};
+use crate::wire::{WireError, WireLimits, base64_text};
 
 /// Reads values from the front of `rest`.
 #[derive(Debug)]
 pub(crate) struct Scanner<'b> {
     pub(crate) rest: &'b [u8],
-    pub(crate) limits: &'b Limits,
+    pub(crate) limits: &'b WireLimits,
 }
 
 impl<'b> Scanner<'b> {
-    pub(crate) fn new(rest: &'b [u8], limits: &'b Limits) -> Scanner<'b> {
+    pub(crate) fn new(rest: &'b [u8], limits: &'b WireLimits) -> Scanner<'b> {
         Scanner { rest, limits }
     }
 

@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_a_buffer_is_at_least_a_quarter_of_it() {
-        assert_eq!(crate::wire::Limits::default().kept_bytes_min * 4, RECEIVE_BUFFER_BYTES);
+        assert_eq!(crate::wire::WireLimits::default().kept_bytes_min * 4, RECEIVE_BUFFER_BYTES);
     }
 
     #[test]

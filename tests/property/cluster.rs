@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use weir::id::{ChannelId, StreamId, Token, WorkerId};
-use weir::stream::{Command, Effect, Engine, Flow, Limits, Message, Reply};
+use weir::stream::{Command, CoreLimits, Effect, Engine, Flow, Message, Reply};
 use weir::time::Instant;
 
 /// The seeds to run: one from `WEIR_SEED`, or `WEIR_SEEDS` many, or `count`.
@@ -49,7 +49,7 @@ pub struct Outside {
 }
 
 impl Cluster {
-    pub fn new(seed: u64, workers: u16, mailbox_max: usize, limits: &Limits) -> Cluster {
+    pub fn new(seed: u64, workers: u16, mailbox_max: usize, limits: &CoreLimits) -> Cluster {
         Cluster {
             engines: (0..workers)
                 .map(|worker| Engine::new(WorkerId(worker), workers, limits.clone()))

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand::Rng;
 use weir::id::{ChannelId, Offset, StreamId};
 use weir::stream::{
-    AttachOptions, Command, Direction, From, Limits, Payload, Properties, Refusal, Reply,
+    AttachOptions, Command, CoreLimits, Direction, From, Payload, Properties, Refusal, Reply,
     StallTimeout,
 };
 
@@ -192,14 +192,14 @@ impl Run {
         let workers = 1 + (seed % 3) as u16;
         // Every fourth run has less memory than its streams' buffers.
         let memory_bytes_max = if seed % 4 == 3 { 1200 } else { 1 << 30 };
-        let limits = Limits {
+        let limits = CoreLimits {
             memory_bytes_max,
             stream_bytes_min: 40,
             short_bytes: 200,
             parked_bytes_pause: 600,
-            outbox_messages_pause: 6,
+            outgoing_messages_pause: 6,
             served_bytes_per_turn: 300,
-            ..Limits::default()
+            ..CoreLimits::default()
         };
         let mailbox_max = 1 + (seed / 3 % 5) as usize;
         let mut cluster = Cluster::new(seed, workers, mailbox_max, &limits);
@@ -390,7 +390,7 @@ fn random_commands_agree_with_the_model() {
 #[test]
 fn an_input_stream_takes_whole_writes_of_many_channels() {
     for seed in seeds(100) {
-        let mut cluster = Cluster::new(seed, 3, 2, &Limits::default());
+        let mut cluster = Cluster::new(seed, 3, 2, &CoreLimits::default());
         let creator = cluster.open(0);
         let mut properties = Properties::new("console");
         properties.direction = Direction::In;

@@ -1,7 +1,7 @@
 //! Ends that cross each other: of streams, of channels, and of what they had asked for.
 
 use weir::stream::{
-    AttachOptions, Command, Direction, Limits, Payload, Refusal, Reply, StallTimeout,
+    AttachOptions, Command, CoreLimits, Direction, Payload, Refusal, Reply, StallTimeout,
 };
 
 use crate::cluster::{Cluster, Told};
@@ -65,7 +65,7 @@ fn who_cannot_read_a_disposed_stream_cannot_come_late_to_it() {
 #[test]
 fn a_stream_that_goes_before_its_announcement_is_never_told_of() {
     for connects_before in [false, true] {
-        let mut cluster = Cluster::new(7, 3, 64, &Limits::default());
+        let mut cluster = Cluster::new(7, 3, 64, &CoreLimits::default());
         let (creator, host) = (cluster.open(0), cluster.open(1));
         let mut properties = small(StallTimeout::Never);
         properties.direction = Direction::In;
@@ -121,7 +121,7 @@ fn a_creator_that_goes_before_its_adopt_is_answered_ends_the_stream() {
 #[test]
 fn a_write_that_crosses_the_end_is_answered_before_its_channel_ends() {
     for disconnects in [false, true] {
-        let mut cluster = Cluster::new(7, 2, 64, &Limits::default());
+        let mut cluster = Cluster::new(7, 2, 64, &CoreLimits::default());
         let (creator, host) = (cluster.open(0), cluster.open(1));
         let mut properties = small(StallTimeout::Never);
         properties.direction = Direction::Bus;

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
-use weir::wire::{Arguments, ErrorReport, Frame, Framer, Header, Limits, MessageWriter, Output};
+use weir::wire::{
+    Arguments, ErrorReport, Frame, Framer, Header, MessageWriter, Output, WireLimits,
+};
 
 const ESC: u8 = 3;
 
@@ -24,8 +26,8 @@ struct Delivery {
     uses_direct: bool,
 }
 
-fn limits() -> Limits {
-    Limits { message_bytes_max: 1 << 16, large_block_bytes_min: 24, ..Limits::default() }
+fn limits() -> WireLimits {
+    WireLimits { message_bytes_max: 1 << 16, large_block_bytes_min: 24, ..WireLimits::default() }
 }
 
 /// Bytes that mean something to the framing come often.

@@ -1,14 +1,21 @@
 //! The memory of one worker: at its limit and one past it, on the stream's own worker and on
 //! another.
 
-use weir::stream::{Command, Direction, Limits, Payload, Properties, Refusal, Reply, StallTimeout};
+use weir::stream::{
+    Command, CoreLimits, Direction, Payload, Properties, Refusal, Reply, StallTimeout,
+};
 
 use crate::cluster::{Cluster, Told};
 use crate::pair::{Pair, small};
 
 /// One worker's share of the memory: nine parts for a first stream, one for a second.
-fn tight() -> Limits {
-    Limits { memory_bytes_max: 1000, stream_bytes_min: 100, short_bytes: 50, ..Limits::default() }
+fn tight() -> CoreLimits {
+    CoreLimits {
+        memory_bytes_max: 1000,
+        stream_bytes_min: 100,
+        short_bytes: 50,
+        ..CoreLimits::default()
+    }
 }
 
 fn roomy() -> Properties {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use weir::id::{ChannelId, StreamId};
 use weir::stream::{
-    AttachOptions, Command, Limits, Payload, Properties, Refusal, Reply, StallTimeout,
+    AttachOptions, Command, CoreLimits, Payload, Properties, Refusal, Reply, StallTimeout,
 };
 
 use crate::cluster::{Cluster, Told};
@@ -21,7 +21,7 @@ pub struct Pair {
 /// Runs a test with the host beside the stream and away from it.
 pub fn both(test: impl Fn(Pair)) {
     for host_worker in [0, 1] {
-        let mut cluster = Cluster::new(7, 2, 64, &Limits::default());
+        let mut cluster = Cluster::new(7, 2, 64, &CoreLimits::default());
         let agent = cluster.open(0);
         let host = cluster.open(host_worker);
         test(Pair { cluster, agent, host });

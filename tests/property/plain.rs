@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use weir::id::StreamId;
-use weir::wire::{Binary, Frame, Framer, Header, Limits, Plain, PlainCommands, PlainToken};
+use weir::wire::{Binary, Frame, Framer, Header, Plain, PlainCommands, PlainToken, WireLimits};
 
 /// One message, nearly as a client sends it.
 fn message() -> impl Strategy<Value = Vec<u8>> {
@@ -49,7 +49,7 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
 
 /// What the general decoder says of the message in front: how long it is, and what it means.
 fn check(plain: Plain<'_>, taken: &[u8]) {
-    let limits = Limits::default();
+    let limits = WireLimits::default();
     let mut framer = Framer::new(limits.clone());
     let mut input = taken;
     let frame = framer.decode(&mut input).expect("the framing is sound");
@@ -89,7 +89,7 @@ proptest! {
     #[test]
     fn both_decoders_agree(messages in vec(message(), 1..8)) {
         let bytes = messages.concat();
-        let mut commands = PlainCommands::new(&bytes, &Limits::default());
+        let mut commands = PlainCommands::new(&bytes, &WireLimits::default());
         loop {
             let before = commands.rest();
             let Some(plain) = commands.take() else { break };
@@ -102,7 +102,7 @@ proptest! {
     fn sound_commands_are_taken(token in "[0-9]{1,9}", data in vec(any::<u8>(), 0..40)) {
         let head = format!("C\0{token}\0Streams\0write\0\"VS3\"\0{0}\0({0})", data.len());
         let message = [head.as_bytes(), &[3, 3, data.len() as u8], &data, &[0, 3, 1]].concat();
-        let mut commands = PlainCommands::new(&message, &Limits::default());
+        let mut commands = PlainCommands::new(&message, &WireLimits::default());
         let token = PlainToken::new(token.as_bytes()).expect("it is short");
         let expected = Plain::Write { token, stream: StreamId(3), data: &data };
         prop_assert_eq!(commands.take(), Some(expected));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use weir::id::Offset;
 use weir::stream::{
-    AttachOptions, Command, Direction, From, Limits, Payload, Refusal, Reply, StallTimeout,
+    AttachOptions, Command, CoreLimits, Direction, From, Payload, Refusal, Reply, StallTimeout,
 };
 
 use crate::cluster::{Cluster, Told};
@@ -296,7 +296,7 @@ fn a_creator_that_breaks_off_ends_its_streams_behind_what_others_wrote() {
 #[test]
 fn disconnect_tells_disposed_then_cancels_then_replies() {
     for worker in [0, 1] {
-        let mut cluster = Cluster::new(1, 2, 64, &Limits::default());
+        let mut cluster = Cluster::new(1, 2, 64, &CoreLimits::default());
         let creator = cluster.open(0);
         let mut properties = small(StallTimeout::Never);
         properties.direction = Direction::Bus;
@@ -352,7 +352,7 @@ fn a_subscriber_hears_of_live_streams_after_its_reply_oldest_first_and_once() {
 
 #[test]
 fn a_thousand_parked_writes_of_one_channel_do_not_starve_one_of_another() {
-    let mut cluster = Cluster::new(1, 2, 64, &Limits::default());
+    let mut cluster = Cluster::new(1, 2, 64, &CoreLimits::default());
     let reader = cluster.open(0);
     let mut properties = small(StallTimeout::Never);
     properties.direction = Direction::In;
@@ -383,7 +383,7 @@ fn a_thousand_parked_writes_of_one_channel_do_not_starve_one_of_another() {
 
 #[test]
 fn bounds_hold_at_them_and_refuse_one_past() {
-    let limits = Limits {
+    let limits = CoreLimits {
         streams_max: 2,
         buffer_bytes_max: 100,
         pending_per_channel_max: 3,
@@ -391,7 +391,7 @@ fn bounds_hold_at_them_and_refuse_one_past() {
         parked_bytes_max: 30,
         attachments_per_channel_max: 2,
         subscriptions_per_channel_max: 1,
-        ..Limits::default()
+        ..CoreLimits::default()
     };
     let mut cluster = Cluster::new(1, 1, 64, &limits);
     let agent = cluster.open(0);

@@ -48,7 +48,7 @@ fn limits(scale: Scale) -> Limits {
     limits.stream.pending_per_channel_max = 40;
     limits.stream.served_bytes_per_turn = bytes;
     limits.wire.kept_bytes_min = 64;
-    limits.stream.outbox_messages_pause = 6;
+    limits.stream.outgoing_messages_pause = 6;
     limits
 }
 

@@ -17,7 +17,7 @@ use crate::admin::workers::{ANSWER_TIMEOUT, Silent};
 use crate::client::{CallError, Reply, ReplyForm, read_reply};
 use crate::id::{Door, WorkerId};
 use crate::net;
-use crate::wire::{Arguments, Frame, Framer, Header, Limits, MessageWriter, Output, WireError};
+use crate::wire::{Arguments, Frame, Framer, Header, MessageWriter, Output, WireError, WireLimits};
 use crate::worker::Mail;
 
 /// Bytes read at once, of what is no large block: those go into memory of their own.
@@ -56,7 +56,7 @@ pub(crate) struct Link {
     worker: WorkerId,
     socket: UnixStream,
     framer: Framer,
-    limits: Limits,
+    limits: WireLimits,
     buffer: Box<[u8]>,
     /// The bytes of `buffer` that came and are not decoded.
     filled: Range<usize>,
@@ -99,7 +99,7 @@ impl Link {
             workers.placement.release(worker);
             return Err(silent.into());
         }
-        let limits = Limits::default();
+        let limits = WireLimits::default();
         let mut output = Output::default();
         let services = Value::from(vec!["ZeroCopy", "Locator"]);
         MessageWriter::event(&mut output, false, "Locator", "Hello").json(&services).end();

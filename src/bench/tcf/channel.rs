@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::bench::{BenchError, Intake, Opened};
-use crate::wire::{Arguments, ErrorReport, Frame, Framer, Header, Limits, MessageWriter, Output};
+use crate::wire::{
+    Arguments, ErrorReport, Frame, Framer, Header, MessageWriter, Output, WireLimits,
+};
 
 /// How long a peer may take to accept, and for each answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,7 +25,7 @@ pub(crate) const END: &[u8] = b"\x03\x02\x03\x01";
 pub(crate) struct Channel {
     socket: TcpStream,
     framer: Framer,
-    limits: Limits,
+    limits: WireLimits,
     /// What came, and how much of it the framer has taken.
     received: Vec<u8>,
     taken: usize,
@@ -38,7 +40,7 @@ impl Channel {
         let socket = TcpStream::connect_timeout(&address, TIMEOUT).map_err(unreachable)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(TIMEOUT))?;
-        let limits = Limits::default();
+        let limits = WireLimits::default();
         let mut channel = Channel {
             socket,
             framer: Framer::new(limits.clone()),

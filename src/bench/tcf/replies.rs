@@ -1,19 +1,19 @@
 //! Messages of any form, read with care and at some cost.
 
 use crate::bench::BenchError;
-use crate::wire::{Arguments, ErrorReport, Frame, Framer, Header, Limits};
+use crate::wire::{Arguments, ErrorReport, Frame, Framer, Header, WireLimits};
 
 /// Reads a connection message by message.
 #[derive(Debug)]
 pub(super) struct Replies {
     framer: Framer,
-    limits: Limits,
+    limits: WireLimits,
 }
 
 impl Replies {
     /// At the start of a message.
     pub(super) fn new() -> Replies {
-        let limits = Limits::default();
+        let limits = WireLimits::default();
         Replies { framer: Framer::new(limits.clone()), limits }
     }
 

@@ -200,16 +200,16 @@ impl Engine {
     /// The next thing to say to another worker: questions and answers first, in order; then bytes;
     /// then reports.
     pub(super) fn next_body(&mut self, to: WorkerId) -> Option<Body> {
-        let outbox = &mut self.front.outboxes[to.index()];
-        if let Some(body) = outbox.queue.pop_front() {
-            if !outbox.paused.is_empty()
-                && outbox.queue.len() <= self.front.limits.outbox_messages_pause / 2
+        let outgoing = &mut self.front.outgoing[to.index()];
+        if let Some(body) = outgoing.queue.pop_front() {
+            if !outgoing.paused.is_empty()
+                && outgoing.queue.len() <= self.front.limits.outgoing_messages_pause / 2
             {
                 self.unpause(to);
             }
             return Some(body);
         }
-        while let Some(id) = self.front.outboxes[to.index()].streams.pop_front() {
+        while let Some(id) = self.front.outgoing[to.index()].streams.pop_front() {
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             let Some(index) = stream.views.iter().position(|view| view.worker == to) else {
                 continue;
@@ -218,7 +218,7 @@ impl Engine {
             let start = stream.log.start();
             return Some(Body::Data { stream: id, start, at, chunks, told });
         }
-        while let Some(id) = self.front.outboxes[to.index()].views.pop_front() {
+        while let Some(id) = self.front.outgoing[to.index()].views.pop_front() {
             let Some(view) = self.views.get_mut(&id) else { continue };
             view.is_listed = false;
             let report = view.report();
@@ -240,7 +240,7 @@ impl Engine {
 
     /// The queue to a worker is short again.
     fn unpause(&mut self, to: WorkerId) {
-        for channel in std::mem::take(&mut self.front.outboxes[to.index()].paused) {
+        for channel in std::mem::take(&mut self.front.outgoing[to.index()].paused) {
             if let Some(state) = self.front.channels.get_mut(channel) {
                 state.is_over_bound = false;
             }

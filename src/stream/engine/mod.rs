@@ -25,10 +25,10 @@ use crate::stream::channels::{Channel, Channels};
 use crate::stream::front::Front;
 use crate::stream::home::Stream;
 use crate::stream::notice::Notices;
-use crate::stream::outbox::Outbox;
+use crate::stream::outgoing::Outgoing;
 use crate::stream::view::View;
 use crate::stream::{
-    Command, Effect, EngineReport, Flow, Limits, Message, Notice, ReaderReport, Refusal, Reply,
+    Command, CoreLimits, Effect, EngineReport, Flow, Message, Notice, ReaderReport, Refusal, Reply,
     Traffic, TypeTraffic,
 };
 use crate::time::Instant;
@@ -66,7 +66,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine for worker `me` of `workers`.
-    pub fn new(me: WorkerId, workers: u16, limits: Limits) -> Engine {
+    pub fn new(me: WorkerId, workers: u16, limits: CoreLimits) -> Engine {
         assert!(me.0 < workers, "worker {me} of {workers}");
         let budget = Budget::new(limits.memory_bytes_max);
         let front = Front {
@@ -75,7 +75,7 @@ impl Engine {
             limits,
             channels: Channels::default(),
             effects: VecDeque::new(),
-            outboxes: (0..workers).map(|_| Outbox::default()).collect(),
+            outgoing: (0..workers).map(|_| Outgoing::default()).collect(),
             budget,
             dirty: VecDeque::new(),
             timers: BTreeSet::new(),
@@ -100,7 +100,7 @@ impl Engine {
     }
 
     /// Takes new bounds over. What was admitted under the old ones stays.
-    pub fn set_limits(&mut self, limits: Limits) {
+    pub fn set_limits(&mut self, limits: CoreLimits) {
         self.front.budget.set_max(limits.memory_bytes_max);
         self.front.limits = limits;
     }
@@ -188,7 +188,7 @@ impl Engine {
     }
 
     /// Says what the driver holds for this engine's channels: bytes that wait to be sent, and those
-    /// of messages under way. They count against `Limits::memory_bytes_max`.
+    /// of messages under way. They count against `CoreLimits::memory_bytes_max`.
     pub fn set_outside_bytes(&mut self, unsent: u64, receiving: u64) {
         self.front.budget.set_outside(unsent, receiving);
     }

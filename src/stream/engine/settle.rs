@@ -287,7 +287,7 @@ impl Front {
             let view = &mut stream.views[index];
             if !view.is_listed && (has_bytes || !has_told) {
                 view.is_listed = true;
-                self.outboxes[view.worker.index()].streams.push_back(id);
+                self.outgoing[view.worker.index()].streams.push_back(id);
             }
         }
     }
@@ -297,7 +297,7 @@ impl Front {
         let report = view.report();
         if !view.is_listed && view.reported != Some(report) {
             view.is_listed = true;
-            self.outboxes[view.meta.home.index()].views.push_back(view.meta.id);
+            self.outgoing[view.meta.home.index()].views.push_back(view.meta.id);
         }
     }
 }

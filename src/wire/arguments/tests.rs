@@ -11,7 +11,7 @@ fn read<T: PartialEq + std::fmt::Debug>(
     text: &[u8],
     read: impl Fn(&mut Arguments<'_>) -> Result<T, WireError>,
 ) -> Result<T, WireError> {
-    let limits = Limits { argument_bytes_max: 200, json_depth_max: 3, ..Limits::default() };
+    let limits = WireLimits { argument_bytes_max: 200, json_depth_max: 3, ..WireLimits::default() };
     let whole = [b"R\x001\0", text].concat();
     let open = |text: &[u8], blocks: &[(usize, Bytes)]| {
         let (_, mut arguments) = Body::new(text, blocks).open(&limits).unwrap();
@@ -207,7 +207,7 @@ fn binary_data_has_three_forms() {
 
 #[test]
 fn a_write_in_one_piece_is_read_where_it_lies() {
-    let limits = Limits::default();
+    let limits = WireLimits::default();
     let text = b"C\x001\0Streams\0write\0\"VS\xc3\xa9\"\x003\0(3)abc\0";
     let (_, mut arguments) = Body::new(text, &[]).open(&limits).unwrap();
     assert!(matches!(arguments.string().unwrap(), Cow::Borrowed("VS\u{e9}")));
@@ -219,7 +219,7 @@ fn a_write_in_one_piece_is_read_where_it_lies() {
 
 #[test]
 fn raw_data_that_fills_its_block_is_not_copied() {
-    let limits = Limits::default();
+    let limits = WireLimits::default();
     let block = Bytes::from([b"(5000)".as_slice(), &[7; 5000], b"\0(1)x\0"].concat());
     let blocks = [(4, block.clone())];
     let (_, mut arguments) = Body::new(b"R\x001\0", &blocks).open(&limits).unwrap();

@@ -8,9 +8,9 @@ use crate::{stream, wire};
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Bounds on what peers may send.
-    pub wire: wire::Limits,
+    pub wire: wire::WireLimits,
     /// Bounds of the core.
-    pub stream: stream::Limits,
+    pub stream: stream::CoreLimits,
     /// Unsent bytes of a channel above which its reads are not served and its commands not taken.
     pub unsent_bytes_pause: usize,
     /// Unsent bytes below which it goes on.
@@ -28,8 +28,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            wire: wire::Limits::default(),
-            stream: stream::Limits::default(),
+            wire: wire::WireLimits::default(),
+            stream: stream::CoreLimits::default(),
             unsent_bytes_pause: 1 << 20,
             unsent_bytes_resume: 256 << 10,
             commands_per_turn: 4096,

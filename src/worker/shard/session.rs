@@ -99,7 +99,7 @@ pub struct Surroundings<'a> {
     /// What the broker says of itself.
     pub identity: &'a Identity,
     /// Bounds on what the peer may send.
-    pub limits: &'a wire::Limits,
+    pub limits: &'a wire::WireLimits,
     /// The shared memory in which the input lies, if it does.
     pub buffer: Option<&'a Bytes>,
     /// The time.
@@ -116,7 +116,7 @@ struct Submission<'a> {
 }
 
 /// The data of a write: few bytes to be copied, many kept where they lie.
-fn payload<'i>(data: &'i [u8], buffer: Option<&Bytes>, limits: &wire::Limits) -> Payload<'i> {
+fn payload<'i>(data: &'i [u8], buffer: Option<&Bytes>, limits: &wire::WireLimits) -> Payload<'i> {
     match buffer {
         Some(buffer) if data.len() >= limits.kept_bytes_min => {
             Payload::Owned(buffer.slice_ref(data))
@@ -139,7 +139,7 @@ impl Session {
         now: Instant,
         door: Door,
         peer: Arc<str>,
-        limits: &wire::Limits,
+        limits: &wire::WireLimits,
     ) -> Session {
         let mut output = Output::default();
         let channel = Channel::open(&service::SERVICES, &mut output);

@@ -9,7 +9,7 @@ use crate::stream::message::Body;
 /// that channels may have pending; bytes and reports do not queue: the streams and views that have
 /// some are listed, and what they have is gathered when there is room for a message.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct Outgoing {
     pub(super) queue: VecDeque<Body>,
     /// Streams at home here with something new for that worker's view.
     pub(super) streams: VecDeque<StreamId>,
