@@ -14,8 +14,8 @@
 //! ```
 //!
 //! `worker` carries values between these rooms and decides nothing about streams; `server` starts
-//! and stops the whole; `admin` answers HTTP from copies; `client` and `cli` are the tools.
-//! `docs/ARCHITECTURE.md` has the map and the invariants.
+//! and stops the whole; `inside` is how the control thread reaches workers, `admin` answers HTTP
+//! there; `client` and `cli` are the tools. `docs/ARCHITECTURE.md` has the map and the invariants.
 
 pub mod admin;
 pub mod bench;
@@ -24,6 +24,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod id;
+pub mod inside;
 pub mod net;
 pub mod server;
 pub mod service;

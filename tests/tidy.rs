@@ -16,12 +16,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("stats", &["id", "time"]),
     ("worker", &["channel", "config", "id", "net", "service", "stats", "stream", "time", "wire"]),
     ("config", &["worker"]),
-    ("admin", &["client", "config", "id", "net", "stats", "stream", "time", "wire", "worker"]),
+    ("inside", &["client", "id", "net", "wire", "worker"]),
+    ("admin", &["client", "id", "inside", "stats", "stream", "time", "worker"]),
     (
         "server",
         &[
-            "admin", "channel", "config", "id", "net", "service", "stats", "stream", "time",
-            "wire", "worker",
+            "admin", "channel", "config", "id", "inside", "net", "service", "stats", "stream",
+            "time", "wire", "worker",
         ],
     ),
     ("client", &["wire", "id"]),
@@ -45,11 +46,14 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("rustix", &["bench", "cli", "net", "server", "worker"]),
     (
         "serde_json",
-        &["wire", "channel", "service", "admin", "bench", "client", "cli", "config", "server"],
+        &[
+            "wire", "channel", "service", "inside", "admin", "bench", "client", "cli", "config",
+            "server",
+        ],
     ),
     ("signal_hook", &["server", "cli"]),
     ("socket2", &["net", "client", "bench"]),
-    ("tokio", &["admin"]),
+    ("tokio", &["admin", "inside"]),
     ("toml", &["config"]),
     ("tracing", &["net", "worker", "server", "admin", "cli", "main"]),
 ];

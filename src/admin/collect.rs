@@ -3,9 +3,8 @@
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::admin::Workers;
-use crate::admin::workers::{ANSWER_TIMEOUT, Silent};
 use crate::id::WorkerId;
+use crate::inside::{ANSWER_TIMEOUT, Silent, Workers};
 use crate::worker::{Mail, ReportSink, WorkerReport};
 
 /// A report of each worker, in their order.
@@ -46,7 +45,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::admin::Control;
+    use crate::inside::bell;
     use crate::worker::{Counters, Limits, Outbox, Placement, ShardReport, Tuning, mailbox};
 
     fn workers(outboxes: Vec<Outbox<Mail>>) -> Workers {
@@ -72,7 +71,7 @@ mod tests {
 
     #[test]
     fn every_worker_is_asked_and_answers_are_in_their_order() {
-        let bell = Control::bell();
+        let bell = bell();
         let (mut ends, mut inboxes) = (Vec::new(), Vec::new());
         for _ in 0..3 {
             let (end, inbox) = mailbox(1, &bell, &[Arc::clone(&bell)]);
@@ -99,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_is_gone_is_named() {
-        let bell = Control::bell();
+        let bell = bell();
         let (ends, inbox) = mailbox::<Mail>(1, &bell, &[Arc::clone(&bell)]);
         drop(inbox);
         assert_eq!(run(collect(&workers(ends))).unwrap_err(), Silent(WorkerId(0)));

@@ -2,18 +2,16 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-use crate::admin::Workers;
 use crate::admin::bounded::{Bounded, Peer};
 use crate::admin::guard::Guard;
 use crate::admin::routes::{State, router};
+use crate::inside::Workers;
 use crate::time::Clock;
-use crate::worker::{Doorbell, Wake};
 
 /// What the answers say beside the workers' numbers.
 #[derive(Clone, Debug)]
@@ -33,20 +31,7 @@ pub struct Control {
     thread: JoinHandle<()>,
 }
 
-/// The control thread is not woken when a mailbox has room again: it looks by itself, a few times a
-/// second.
-struct LooksByItself;
-
-impl Wake for LooksByItself {
-    fn wake(&self) {}
-}
-
 impl Control {
-    /// The bell under which the control thread's outboxes are made.
-    pub fn bell() -> Arc<Doorbell> {
-        Arc::new(Doorbell::new(LooksByItself))
-    }
-
     /// Serves HTTP on `listener` (which does not block).
     ///
     /// # Errors

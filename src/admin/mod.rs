@@ -1,10 +1,10 @@
 //! The control thread: answers HTTP from copies of the workers' numbers.
 //!
-//! It runs on a thread of its own, with an async runtime that nothing else here uses. It asks
-//! workers through their mailboxes and never shares their state, so that a slow or hostile HTTP
-//! client cannot hold up a stream. `collect` asks, `snapshot` is what is answered, `guard` says who
-//! may ask, `routes` joins them.
+//! It runs on a thread of its own, with an async runtime. It reaches workers through `inside` only
+//! and never shares their state, so that a slow or hostile HTTP client cannot hold up a stream.
+//! `collect` asks, `snapshot` is what is answered, `guard` says who may ask, `routes` joins them.
 
+mod answers;
 mod bounded;
 mod collect;
 mod control;
@@ -16,7 +16,5 @@ mod routes;
 mod snapshot;
 #[cfg(unix)]
 mod streams;
-mod workers;
 
 pub use control::{About, Control};
-pub use workers::Workers;

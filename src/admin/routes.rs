@@ -6,16 +6,17 @@ use axum::Router;
 use axum::extract::{Path, RawQuery, Request, State as Extract};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::admin::About;
+use crate::admin::answers::{bad_request, json, no_stream};
 use crate::admin::collect::collect;
 use crate::admin::guard::{Guard, Provenance};
 use crate::admin::metrics::{self, Metrics};
 use crate::admin::snapshot::{Selection, Snapshot};
-use crate::admin::workers::Silent;
-use crate::admin::{About, Workers};
 use crate::id::StreamId;
+use crate::inside::{Silent, Workers};
 
 /// What the answers are made from.
 #[derive(Clone, Debug)]
@@ -88,26 +89,6 @@ async fn check(guard: Arc<Guard>, request: Request, next: Next) -> Response {
 /// A header's text. One that is no text equals nothing, so it is refused as foreign.
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("(not text)"))
-}
-
-pub(crate) fn bad_request(what: impl ToString) -> Response {
-    (StatusCode::BAD_REQUEST, what.to_string()).into_response()
-}
-
-pub(crate) fn no_stream(id: &str) -> Response {
-    let text = format!("404: there is no stream {id}; GET /streams has those that there are\n");
-    (StatusCode::NOT_FOUND, text).into_response()
-}
-
-impl IntoResponse for Silent {
-    fn into_response(self) -> Response {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("503: {self}\n")).into_response()
-    }
-}
-
-/// JSON that is of this moment only.
-fn json(value: impl serde::Serialize) -> Response {
-    ([(header::CACHE_CONTROL, "no-store")], Json(value)).into_response()
 }
 
 async fn stats(Extract(state): Extract<State>, RawQuery(query): RawQuery) -> Response {

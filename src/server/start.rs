@@ -6,9 +6,10 @@ use std::sync::mpsc::sync_channel;
 
 use tracing::{debug, info};
 
-use crate::admin::{About, Control, Workers};
+use crate::admin::{About, Control};
 use crate::config::Settings;
 use crate::id::WorkerId;
+use crate::inside::{self, Workers};
 use crate::server::acceptor::Acceptor;
 use crate::server::bind::{Bound, bind};
 use crate::server::identity::identity;
@@ -108,7 +109,7 @@ fn wire(
     let mut outboxes: Vec<Vec<(WorkerId, Outbox<Mail>)>> =
         sleepers.iter().map(|_| Vec::new()).collect();
     let (mut inboxes, mut to_accept, mut to_control) = (Vec::new(), Vec::new(), Vec::new());
-    let control_bell = Control::bell();
+    let control_bell = inside::bell();
     for (index, receiver) in sleepers.iter().enumerate() {
         let others = (0..sleepers.len()).filter(|&other| other != index);
         let senders: Vec<Arc<Doorbell>> = others

@@ -1,12 +1,11 @@
 //! Streams over HTTP: watching one, writing one.
 //!
-//! Each request gets a TCF channel to a worker of its own (`link`), so a viewer is a reader and an
-//! upload a writer like any other, and no worker knows HTTP. `tail` reads a stream for a viewer,
+//! Each request gets a TCF channel to a worker of its own (`inside`), so a viewer is a reader and
+//! an upload a writer like any other, and no worker knows HTTP. `tail` reads a stream for a viewer,
 //! `form` is how the viewer gets it, `upload` writes one.
 
 mod body;
 mod form;
-mod link;
 mod tail;
 mod upload;
 
@@ -15,18 +14,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
-use crate::admin::Workers;
+use crate::admin::answers::{bad_request, no_stream, too_many};
 use crate::admin::bounded::Peer;
-use crate::admin::routes::{bad_request, no_stream};
-use crate::client::CallError;
 use crate::id::StreamId;
+use crate::inside::Workers;
 
-use link::LinkError;
 use tail::TailOptions;
 use upload::UploadOptions;
 
@@ -94,40 +91,4 @@ async fn handle_upload(
 /// What an HTTP client is called in `/stats` and in the log.
 fn name(peer: std::net::SocketAddr) -> Arc<str> {
     format!("http {peer}").into()
-}
-
-/// What a channel's error means to who asked over HTTP.
-impl IntoResponse for LinkError {
-    fn into_response(self) -> Response {
-        let status = match self {
-            LinkError::TooMany(_) | LinkError::Silent(_) | LinkError::Closed => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            LinkError::System(_) | LinkError::Nonsense(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        (status, format!("{}: {self}\n", status.as_u16())).into_response()
-    }
-}
-
-/// What an error in a reply means to who asked over HTTP. The core's own codes: `service` has them.
-fn refused(error: &CallError) -> Response {
-    let status = match error.code {
-        CallError::LIMIT => StatusCode::SERVICE_UNAVAILABLE,
-        CallError::END_OF_FILE | CallError::UNSUPPORTED => StatusCode::CONFLICT,
-        CallError::INVALID_CONTEXT => StatusCode::NOT_FOUND,
-        CallError::BAD_VALUE => StatusCode::BAD_REQUEST,
-        CallError::CANCELLED => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    let hint = match status {
-        StatusCode::NOT_FOUND => "; GET /streams has those that there are",
-        _ => "",
-    };
-    (status, format!("{}: {}{hint}\n", status.as_u16(), error.text)).into_response()
-}
-
-/// The answer to one request too many.
-fn too_many(what: &str, most: usize) -> Response {
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    (status, format!("503: {most} {what} run already; end one of them\n")).into_response()
 }

@@ -10,15 +10,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-use crate::admin::Workers;
+use crate::admin::answers::refused;
 use crate::admin::query::{BadQuery, Query};
 use crate::admin::streams::body::{Piece, growing};
 use crate::admin::streams::form::Form;
-use crate::admin::streams::link::{Link, LinkError};
-use crate::admin::streams::refused;
-use crate::admin::workers::Silent;
 use crate::client::{AttachOptions, Attached, CallError, Position, ReadReply, Reply, StallTimeout};
-use crate::id::StreamId;
+use crate::id::{Door, StreamId};
+use crate::inside::{Link, LinkError, Silent, Workers};
 
 /// Reads that a viewer has under way, and bytes of each. A viewer whose connection takes nothing
 /// holds these, two pieces on their way to it and what the HTTP library writes at once (some
@@ -131,7 +129,7 @@ async fn begin(
     options: TailOptions,
     peer: Arc<str>,
 ) -> Result<Result<(Attached, Relay), CallError>, LinkError> {
-    let mut link = Link::open(workers, Some(workers.home(stream)), peer).await?;
+    let mut link = Link::open(workers, Some(workers.home(stream)), Door::Http, peer).await?;
     let id = stream.to_string();
     match find(&mut link, &id, &options).await? {
         Ok((attached, until)) => {

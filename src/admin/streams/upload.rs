@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Json, Response};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::admin::Workers;
+use crate::admin::answers::refused;
 use crate::admin::query::{BadQuery, Query};
-use crate::admin::streams::link::{Link, LinkError};
-use crate::admin::streams::refused;
 use crate::admin::streams::tail::{parse_flag, parse_stall_timeout};
 use crate::client::{CallError, CreateOptions, Reply};
+use crate::id::Door;
+use crate::inside::{Link, LinkError, Workers};
 
 /// Writes under way, and bytes of each at most. What is over that stays in the HTTP connection, so
 /// a full stream slows the sender down.
@@ -101,7 +101,7 @@ pub(crate) async fn upload(
     body: Body,
     peer: Arc<str>,
 ) -> Response {
-    let link = match Link::open(workers, None, peer).await {
+    let link = match Link::open(workers, None, Door::Http, peer).await {
         Ok(link) => link,
         Err(error) => return error.into_response(),
     };

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use crate::id::{StreamId, WorkerId};
-use crate::worker::{Mail, Outbox, Placement, Refused, Tuning};
+use crate::worker::{Doorbell, Mail, Outbox, Placement, Refused, Tuning, Wake};
 
 /// How long workers may take to answer. A turn takes microseconds to milliseconds; one that takes
 /// seconds is news.
@@ -15,6 +15,19 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Until a full mailbox is tried again. Rare, and nothing but the one answer waits for it.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
+
+/// The control thread is not woken when a mailbox has room again: it looks by itself, a few times a
+/// second.
+struct LooksByItself;
+
+impl Wake for LooksByItself {
+    fn wake(&self) {}
+}
+
+/// The bell under which the control thread's outboxes are made.
+pub fn bell() -> Arc<Doorbell> {
+    Arc::new(Doorbell::new(LooksByItself))
+}
 
 /// A worker that has not answered in time.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

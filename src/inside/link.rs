@@ -1,4 +1,4 @@
-//! A TCF channel to a worker in our own process, for one HTTP request. To the worker it is a
+//! A TCF channel to a worker in our own process, through a pair of sockets. To the worker it is a
 //! channel like any other: the same accounts, bounds and rules.
 
 use std::collections::VecDeque;
@@ -12,10 +12,9 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
 
-use crate::admin::Workers;
-use crate::admin::workers::{ANSWER_TIMEOUT, Silent};
 use crate::client::{CallError, Reply, ReplyForm, read_reply};
 use crate::id::{Door, WorkerId};
+use crate::inside::workers::{ANSWER_TIMEOUT, Silent, Workers};
 use crate::net;
 use crate::wire::{Arguments, Frame, Framer, Header, MessageWriter, Output, WireError, WireLimits};
 use crate::worker::Mail;
@@ -74,14 +73,15 @@ pub(crate) struct Answer {
 }
 
 impl Link {
-    /// Opens a channel on a worker, the least loaded one where none is named. `peer` is what it is
-    /// called in `/stats` and in the log.
+    /// Opens a channel on a worker, the least loaded one where none is named. `door` and `peer` say
+    /// in `/stats` and in the log whose it is.
     ///
     /// # Errors
     /// There are too many channels, or the worker takes none.
     pub(crate) async fn open(
         workers: &Workers,
         worker: Option<WorkerId>,
+        door: Door,
         peer: Arc<str>,
     ) -> Result<Link, LinkError> {
         let channels_max = workers.tuning.channels_max();
@@ -94,7 +94,7 @@ impl Link {
             Some(worker) => workers.placement.assign_to(worker),
             None => workers.placement.assign(),
         };
-        let mail = Mail::Connection { socket, door: Door::Http, peer };
+        let mail = Mail::Connection { socket, door, peer };
         if let Err(silent) = workers.send(worker, mail, Instant::now() + ANSWER_TIMEOUT).await {
             workers.placement.release(worker);
             return Err(silent.into());
