@@ -17,6 +17,7 @@
 //! and stops the whole; `inside` is how the control thread reaches workers, `admin` answers HTTP
 //! there; `client` and `cli` are the tools. `docs/ARCHITECTURE.md` has the map and the invariants.
 
+pub mod access;
 pub mod admin;
 pub mod bench;
 pub mod channel;

@@ -7,14 +7,18 @@ use std::path::{Path, PathBuf};
 /// Which rooms of this crate a room may name, besides itself.
 const ROOMS: &[(&str, &[&str])] = &[
     ("id", &[]),
+    ("access", &[]),
     ("time", &[]),
-    ("stream", &["id", "stats", "time"]),
+    ("stream", &["access", "id", "stats", "time"]),
     ("wire", &["id"]),
     ("channel", &["wire", "id", "time"]),
-    ("service", &["wire", "stream", "id", "time"]),
+    ("service", &["access", "wire", "stream", "id", "time"]),
     ("net", &[]),
     ("stats", &["id", "time"]),
-    ("worker", &["channel", "config", "id", "net", "service", "stats", "stream", "time", "wire"]),
+    (
+        "worker",
+        &["access", "channel", "config", "id", "net", "service", "stats", "stream", "time", "wire"],
+    ),
     ("config", &["worker"]),
     ("inside", &["client", "id", "net", "wire", "worker"]),
     ("admin", &["client", "id", "inside", "stats", "stream", "time", "worker"]),

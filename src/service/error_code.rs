@@ -28,7 +28,7 @@ pub const UNSUPPORTED: u16 = 23;
 /// The code of a refusal.
 pub fn of(refusal: &Refusal) -> u16 {
     match refusal {
-        Refusal::NotConnected(_) | Refusal::AlreadySubscribed => OTHER,
+        Refusal::NotConnected(_) | Refusal::Denied(_) | Refusal::AlreadySubscribed => OTHER,
         Refusal::UnknownContext(_) | Refusal::WrongKey(_) => INV_CONTEXT,
         Refusal::WrongDirection(_) => UNSUPPORTED,
         Refusal::EndOfFile => EOF,
@@ -41,6 +41,7 @@ pub fn of(refusal: &Refusal) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Right;
     use crate::id::StreamId;
 
     #[test]
@@ -48,6 +49,7 @@ mod tests {
         for (refusal, code) in [
             (Refusal::NotConnected(StreamId(7)), 1),
             (Refusal::AlreadySubscribed, 1),
+            (Refusal::Denied(Right::Read), 1),
             (Refusal::Limit("streams".to_owned()), 4),
             (Refusal::Cancelled, 6),
             (Refusal::EndOfFile, 9),

@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::id::{ChannelId, StreamId, Token, WorkerId};
 use crate::stats::Histogram;
 use crate::stream::budget::Budget;
-use crate::stream::channels::{Channels, Finishing, Waiting, WaitingFor};
 use crate::stream::home::Stream;
 use crate::stream::log::Log;
 use crate::stream::message::Body;
 use crate::stream::meta::Meta;
 use crate::stream::notice::Notices;
 use crate::stream::outgoing::Outgoing;
+use crate::stream::parties::{Finishing, Parties, Waiting, WaitingFor};
 use crate::stream::readers::{Readers, Stall};
 use crate::stream::view::View;
 use crate::stream::{CoreLimits, Effect, Happening, Notice, Payload, Refusal, Reply};
@@ -23,7 +23,7 @@ pub(super) struct Front {
     pub(super) me: WorkerId,
     pub(super) workers: u16,
     pub(super) limits: CoreLimits,
-    pub(super) channels: Channels,
+    pub(super) parties: Parties,
     pub(super) effects: VecDeque<Effect>,
     pub(super) outgoing: Vec<Outgoing>,
     pub(super) budget: Budget,
@@ -79,24 +79,24 @@ impl Front {
 
     /// Makes the channel wait for the answer of another worker.
     pub(super) fn wait(&mut self, channel: ChannelId, token: &Token, what: WaitingFor) {
-        if let Some(channel) = self.channels.get_mut(channel) {
-            debug_assert!(channel.waiting.is_none());
-            channel.waiting = Some(Waiting { token: token.clone(), what });
+        if let Some(party) = self.parties.get_mut(channel) {
+            debug_assert!(party.waiting.is_none());
+            party.waiting = Some(Waiting { token: token.clone(), what });
         }
     }
 
     /// Takes the command for which the channel waits; its answer is here. Pair with `resume`.
     pub(super) fn take_waiting(&mut self, channel: ChannelId) -> Option<Waiting> {
-        self.channels.get_mut(channel)?.waiting.take()
+        self.parties.get_mut(channel)?.waiting.take()
     }
 
     /// Lets the channel go on if nothing holds it back any more.
     pub(super) fn resume(&mut self, id: ChannelId) {
-        let Some(channel) = self.channels.get_mut(id) else { return };
-        if channel.must_wait() {
+        let Some(party) = self.parties.get_mut(id) else { return };
+        if party.must_wait() {
             return;
         }
-        if channel.finishing == Finishing::Asked {
+        if party.finishing == Finishing::Asked {
             self.finish_now.push(id);
         }
         self.effects.push_back(Effect::Resume { channel: id });
@@ -108,25 +108,25 @@ impl Front {
         if outgoing.queue.len() < self.limits.outgoing_messages_pause {
             return;
         }
-        if let Some(channel) = self.channels.get_mut(id)
-            && !channel.is_over_bound
+        if let Some(party) = self.parties.get_mut(id)
+            && !party.is_over_bound
         {
-            channel.is_over_bound = true;
+            party.is_over_bound = true;
             outgoing.paused.push(id);
         }
     }
 
     /// Counts a write or an end of a channel of this worker as pending.
     pub(super) fn count_parked(&mut self, id: ChannelId, bytes: u64, may_pause: bool) {
-        let Some(channel) = self.channels.get_mut(id) else { return };
-        channel.parked_writes += 1;
-        channel.parked_bytes += bytes;
+        let Some(party) = self.parties.get_mut(id) else { return };
+        party.parked_writes += 1;
+        party.parked_bytes += bytes;
         self.budget.park(bytes);
         let is_over = self.budget.is_spent()
-            || channel.parked_bytes >= self.limits.parked_bytes_pause
-            || channel.pending() >= self.limits.pending_per_channel_max;
+            || party.parked_bytes >= self.limits.parked_bytes_pause
+            || party.pending() >= self.limits.pending_per_channel_max;
         if may_pause && is_over {
-            channel.is_over_bound = true;
+            party.is_over_bound = true;
         }
     }
 
@@ -172,14 +172,14 @@ impl Front {
     pub(super) fn uncount_parked(&mut self, id: ChannelId, size: u64) {
         let (bytes, count) =
             (self.limits.parked_bytes_pause / 2, self.limits.pending_per_channel_max / 2);
-        let Some(channel) = self.channels.get_mut(id) else { return };
-        channel.parked_writes -= 1;
-        channel.parked_bytes -= size;
+        let Some(party) = self.parties.get_mut(id) else { return };
+        party.parked_writes -= 1;
+        party.parked_bytes -= size;
         self.budget.unpark(size);
-        let is_below = channel.parked_bytes <= bytes && channel.pending() <= count;
-        if channel.is_over_bound && is_below {
+        let is_below = party.parked_bytes <= bytes && party.pending() <= count;
+        if party.is_over_bound && is_below {
             // A channel paused for a long queue resumes with this too; the queue pauses it again.
-            channel.is_over_bound = false;
+            party.is_over_bound = false;
             self.resume(id);
         }
     }
@@ -189,23 +189,23 @@ impl Front {
     /// A stream that goes before a subscription's reply has told of it was never there for that
     /// peer.
     pub(super) fn finish_attachment(&mut self, id: ChannelId, stream: StreamId) {
-        let Some(channel) = self.channels.get_mut(id) else { return };
-        if channel.forget_found(stream) {
-            channel.attachments.remove(&stream);
+        let Some(party) = self.parties.get_mut(id) else { return };
+        if party.forget_found(stream) {
+            party.attachments.remove(&stream);
             return;
         }
-        let Some(attachment) = channel.attachments.get_mut(&stream) else { return };
+        let Some(attachment) = party.attachments.get_mut(&stream) else { return };
         if attachment.is_finished {
             return;
         }
         attachment.is_finished = true;
-        channel.readers -= usize::from(attachment.reader.take().is_some());
+        party.readers -= usize::from(attachment.reader.take().is_some());
         let stream_type = attachment.meta.stream_type.clone();
-        channel.finished.push_back(stream);
-        if channel.finished.len() > self.limits.finished_per_channel_max
-            && let Some(oldest) = channel.finished.pop_front()
+        party.finished.push_back(stream);
+        if party.finished.len() > self.limits.finished_per_channel_max
+            && let Some(oldest) = party.finished.pop_front()
         {
-            channel.attachments.remove(&oldest);
+            party.attachments.remove(&oldest);
         }
         self.effects.push_back(Effect::Disposed { channel: id, stream_type, stream });
     }
@@ -224,8 +224,8 @@ impl Front {
         let mut deferred = Vec::new();
         while let Some(key) = readers.pop_ready() {
             let id = readers.get(key).channel;
-            let Some(channel) = self.channels.get_mut(id) else { continue };
-            if channel.reads_paused {
+            let Some(party) = self.parties.get_mut(id) else { continue };
+            if party.reads_paused {
                 continue;
             }
             loop {
@@ -234,7 +234,7 @@ impl Front {
                 }
                 let reply_max = self.budget.reply_max(&self.limits);
                 let most = self.limits.served_bytes_per_turn.min(reply_max as usize);
-                if !channel.may_be_served(self.turn, most) {
+                if !party.may_be_served(self.turn, most) {
                     deferred.push(key);
                     break;
                 }
@@ -242,8 +242,8 @@ impl Front {
                     readers.wait(key);
                     break;
                 };
-                channel.parked_reads -= 1;
-                channel.served_bytes += read.data.len();
+                party.parked_reads -= 1;
+                party.served_bytes += read.data.len();
                 let (served, lost) = (read.data.len() as u64, read.lost);
                 let reader = readers.get(key);
                 let policy = reader.stall_timeout.into();
@@ -253,12 +253,12 @@ impl Front {
                         stream: meta.id,
                         stream_type: meta.stream_type.clone(),
                         channel: id,
-                        peer: channel.peer.clone(),
+                        peer: party.peer.clone(),
                         stall_timeout: reader.stall_timeout,
                         what: Happening::Lost { bytes: lost },
                     });
                 }
-                readers.delivery.count(channel.door, policy, served, lost);
+                readers.delivery.count(party.door, policy, served, lost);
                 self.budget.serve(read.data.len() as u64);
                 let reply =
                     Reply::Read { data: read.data, error: None, lost: read.lost, eos: read.eos };
@@ -281,12 +281,12 @@ impl Front {
     pub(super) fn note_stalls(&mut self, meta: &Meta, stalls: Vec<Stall>) {
         for Stall { channel, stall_timeout, lag, silent_for } in stalls {
             self.stalls += 1;
-            let Some(state) = self.channels.get(channel) else { continue };
+            let Some(party) = self.parties.get(channel) else { continue };
             self.notices.push(Notice {
                 stream: meta.id,
                 stream_type: meta.stream_type.clone(),
                 channel,
-                peer: state.peer.clone(),
+                peer: party.peer.clone(),
                 stall_timeout,
                 what: Happening::Stalled { lag, silent_for },
             });

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::access::Principal;
 use crate::id::{ChannelId, Offset, StreamId, Token};
 use crate::stream::home::Told;
 use crate::stream::meta::Meta;
@@ -14,6 +15,13 @@ use crate::stream::{AttachOptions, Chunks, Refusal, StreamReport};
 #[derive(Debug)]
 pub struct Message(pub(super) Body);
 
+/// Who asks for something: a channel, with what its principal may do.
+#[derive(Clone, Debug)]
+pub(super) struct Asker {
+    pub(super) channel: ChannelId,
+    pub(super) principal: Principal,
+}
+
 /// A message's content. Requests name the channel that asks; one that waits has one request under
 /// way, so the answer needs no other key.
 #[derive(Debug)]
@@ -21,7 +29,7 @@ pub(super) enum Body {
     // To a stream's home.
     Attach {
         stream: StreamId,
-        channel: ChannelId,
+        asker: Asker,
         options: AttachOptions,
     },
     Write {
@@ -57,12 +65,12 @@ pub(super) enum Body {
     },
     Dispose {
         stream: StreamId,
-        channel: ChannelId,
+        asker: Asker,
         only_test_streams: bool,
     },
     Adopt {
         stream: StreamId,
-        channel: ChannelId,
+        asker: Asker,
         peer: Arc<str>,
         key: Box<str>,
     },
@@ -72,11 +80,11 @@ pub(super) enum Body {
     },
     // To every other worker.
     List {
-        channel: ChannelId,
+        asker: Asker,
         stream_type: Option<Box<str>>,
     },
     Subscribe {
-        channel: ChannelId,
+        asker: Asker,
         stream_type: Arc<str>,
     },
     /// No channel of the sender is subscribed to the type any more.

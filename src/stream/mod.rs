@@ -9,7 +9,6 @@
 //! of a stream that has its home elsewhere keeps a *view* of it (`view`).
 
 mod budget;
-mod channels;
 mod chunks;
 mod command;
 mod effect;
@@ -26,10 +25,12 @@ mod notice;
 mod options;
 mod outgoing;
 mod park;
+mod parties;
 mod pump;
 mod readers;
 mod refusal;
 mod report;
+mod streams;
 mod traffic;
 mod view;
 

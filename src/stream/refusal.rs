@@ -1,5 +1,6 @@
 //! Why a request cannot be served. The channel lives on.
 
+use crate::access::Right;
 use crate::id::StreamId;
 
 /// A request that cannot be served. `service::error_code` maps each to its TCF code; the text here
@@ -17,6 +18,9 @@ pub enum Refusal {
     /// `adopt` with a wrong key (code 16).
     #[error("Invalid context: the key does not open stream {0}")]
     WrongKey(StreamId),
+    /// The channel's principal may not do that (code 1).
+    #[error("Permission denied: {}", what_is_denied(*.0))]
+    Denied(Right),
     /// A second subscription to one type (code 1).
     #[error("Already subscribed")]
     AlreadySubscribed,
@@ -35,4 +39,21 @@ pub enum Refusal {
     /// A named bound is reached (code 4).
     #[error("Buffer overflow: {0}")]
     Limit(String),
+}
+
+impl Refusal {
+    /// There is no such stream, or none that the channel may know of.
+    pub(super) fn no_stream(id: StreamId) -> Refusal {
+        Refusal::UnknownContext(format!("no stream {id}"))
+    }
+}
+
+fn what_is_denied(right: Right) -> &'static str {
+    match right {
+        Right::See => "you may not see streams",
+        Right::Read => "you may not read this stream",
+        Right::Write => "you may not write to this stream",
+        Right::Create => "you may not create or take over streams",
+        Right::Manage => "you may not dispose streams of others",
+    }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::access::Principal;
 use crate::id::{ChannelId, Door, WorkerId};
 use crate::service::{error_code, error_report};
 use crate::stream::{Effect, Engine, Message};
@@ -133,7 +134,7 @@ impl Shard {
         let id = session.id;
         self.channels_opened += 1;
         self.hello_deadlines.insert((deadline, id));
-        self.engine.open_through(id, door, session.peer.clone());
+        self.engine.open_through(id, Principal::everybody(), door, session.peer.clone());
         self.mark_ready(id);
         if self.is_draining {
             let text = "The broker is shutting down";

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use weir::id::{ChannelId, StreamId, Token, WorkerId};
+use weir::access::Principal;
+use weir::id::{ChannelId, Door, StreamId, Token, WorkerId};
 use weir::stream::{Command, CoreLimits, Effect, Engine, Flow, Message, Reply};
 use weir::time::Instant;
 
@@ -66,10 +67,16 @@ impl Cluster {
     }
 
     pub fn open(&mut self, worker: usize) -> ChannelId {
+        self.open_as(worker, Principal::everybody())
+    }
+
+    /// A channel with certain rights.
+    pub fn open_as(&mut self, worker: usize, principal: Principal) -> ChannelId {
         let slot = self.slots[worker];
         self.slots[worker] += 1;
         let id = ChannelId { worker: WorkerId(worker as u16), slot, generation: 0 };
-        self.engines[worker].open(id, Arc::from(format!("peer-{id}")));
+        let peer = Arc::from(format!("peer-{id}"));
+        self.engines[worker].open_through(id, principal, Door::Tcf, peer);
         self.channels.insert(id, Outside::default());
         id
     }

@@ -10,4 +10,5 @@ mod memory;
 mod pair;
 mod plain;
 mod promises;
+mod rights;
 mod takeover;

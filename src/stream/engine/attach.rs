@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::id::{ChannelId, Offset, StreamId, Token, WorkerId};
-use crate::stream::channels::{Attachment, WaitingFor};
 use crate::stream::engine::Engine;
 use crate::stream::front::Front;
 use crate::stream::home::{RemoteView, Stream};
-use crate::stream::message::{Body, Grant};
+use crate::stream::message::{Asker, Body, Grant};
 use crate::stream::meta::Meta;
+use crate::stream::parties::{Attachment, WaitingFor};
 use crate::stream::readers::{Reader, ReaderKey, Readers};
 use crate::stream::view::View;
 use crate::stream::{AttachOptions, Chunks, Effect, From, Refusal, Reply};
@@ -37,8 +37,7 @@ impl Engine {
             let result = self.attach_here(now, channel, id, options, false);
             return self.front.done(channel, token.clone(), result.map(|_| ()));
         }
-        self.front.wait(channel, token, WaitingFor::Connect);
-        self.front.send(home, Body::Attach { stream: id, channel, options });
+        self.front.ask_to_attach(channel, token, id, options, WaitingFor::Connect);
     }
 
     /// `StreamBroker.attach`: attach at a chosen position, or move there.
@@ -58,18 +57,17 @@ impl Engine {
             let result = self.attach_here(now, channel, id, options, true);
             return self.front.reply(channel, token.clone(), Reply::Attached(result));
         }
-        self.front.wait(channel, token, WaitingFor::Attach(options));
-        self.front.send(home, Body::Attach { stream: id, channel, options });
+        self.front.ask_to_attach(channel, token, id, options, WaitingFor::Attach(options));
     }
 
     fn attachment(&self, channel: ChannelId, id: StreamId) -> Option<&Attachment> {
-        self.front.channels.get(channel)?.attachments.get(&id)
+        self.front.parties.get(channel)?.attachments.get(&id)
     }
 
     fn admits_attachment(&self, channel: ChannelId, id: StreamId) -> Result<(), Refusal> {
-        let Some(state) = self.front.channels.get(channel) else { return Ok(()) };
+        let Some(party) = self.front.parties.get(channel) else { return Ok(()) };
         let most = self.front.limits.attachments_per_channel_max;
-        if state.attachments.len() >= most && !state.attachments.contains_key(&id) {
+        if party.attachments.len() >= most && !party.attachments.contains_key(&id) {
             let error = format!("the channel is attached to {most} streams; disconnect from some");
             return Err(Refusal::Limit(error));
         }
@@ -87,22 +85,20 @@ impl Engine {
         moves: bool,
     ) -> Result<(Offset, u64), Refusal> {
         let Engine { front, streams, .. } = self;
-        let attachments = front.channels.get(channel).map(|state| &state.attachments);
-        let is_reader = attachments
-            .and_then(|attachments| attachments.get(&id))
-            .is_some_and(|attachment| attachment.reader.is_some());
-        let stream = match streams.get_mut(&id) {
-            Some(stream) if is_reader || stream.accepts(now, Some(channel)) => stream,
-            _ => return Err(Refusal::UnknownContext(format!("no stream {id}"))),
-        };
+        let Some(party) = front.parties.get_mut(channel) else { return Err(Refusal::Cancelled) };
+        let attachment = party.attachments.get(&id);
+        let is_reader = attachment.is_some_and(|attachment| attachment.reader.is_some());
+        let stream = streams.find_to_attach(&party.asker(), id)?;
+        if !is_reader && !stream.accepts(now, Some(channel)) {
+            return Err(Refusal::no_stream(id));
+        }
         let (position, lost) = stream.resolve(options.from)?;
         let meta = stream.meta.clone();
         let can_read = meta.may_read(stream.is_owner(channel));
         let timeout = options.stall_timeout.unwrap_or(meta.stall_timeout);
-        let Some(state) = front.channels.get_mut(channel) else { return Ok((position, lost)) };
-        let attachment = attachment_of(&mut state.attachments, &meta, can_read);
+        let attachment = attachment_of(&mut party.attachments, &meta, can_read);
         if std::mem::take(&mut attachment.is_finished) {
-            state.finished.retain(|finished| *finished != id);
+            party.finished.retain(|finished| *finished != id);
         }
         if !can_read {
             stream.add_writer(channel);
@@ -116,7 +112,7 @@ impl Engine {
             Some(key) => return Ok((stream.readers.get(key).cursor, 0)),
             None => {
                 attachment.reader = Some(stream.readers.attach(now, channel, position, timeout));
-                state.readers += 1;
+                party.readers += 1;
             }
         }
         stream.is_held = false;
@@ -129,9 +125,9 @@ impl Engine {
     pub(super) fn attach_silently(&mut self, channel: ChannelId, id: StreamId) {
         let Engine { front, streams, .. } = self;
         let Some(stream) = streams.get_mut(&id) else { return };
-        let Some(state) = front.channels.get_mut(channel) else { return };
+        let Some(party) = front.parties.get_mut(channel) else { return };
         let can_read = stream.meta.may_read(stream.is_owner(channel));
-        let attachment = attachment_of(&mut state.attachments, &stream.meta, can_read);
+        let attachment = attachment_of(&mut party.attachments, &stream.meta, can_read);
         attachment.is_finished = false;
         if !can_read {
             front.stop_reading(&mut stream.readers, channel, id);
@@ -145,12 +141,12 @@ impl Engine {
     /// `Streams.disconnect`: `disposed`, then what was parked is answered, then the reply.
     pub(super) fn disconnect(&mut self, channel: ChannelId, token: &Token, id: StreamId) {
         let Engine { front, streams, views, .. } = self;
-        let Some(state) = front.channels.get_mut(channel) else { return };
-        let Some(attachment) = state.attachments.remove(&id) else {
+        let Some(party) = front.parties.get_mut(channel) else { return };
+        let Some(attachment) = party.attachments.remove(&id) else {
             return front.done(channel, token.clone(), Err(Refusal::NotConnected(id)));
         };
         if attachment.is_finished {
-            state.finished.retain(|finished| *finished != id);
+            party.finished.retain(|finished| *finished != id);
             if attachment.remote_pending == 0 {
                 return front.done(channel, token.clone(), Ok(()));
             }
@@ -158,7 +154,7 @@ impl Engine {
             front.wait(channel, token, WaitingFor::Disconnect);
             return front.send(attachment.meta.home, Body::Cancel { stream: id, channel });
         }
-        state.readers -= usize::from(attachment.reader.is_some());
+        party.readers -= usize::from(attachment.reader.is_some());
         let stream_type = attachment.meta.stream_type.clone();
         front.effects.push_back(Effect::Disposed { channel, stream_type, stream: id });
         if let Some(stream) = streams.get_mut(&id) {
@@ -189,27 +185,23 @@ impl Engine {
     pub(super) fn grant(
         &mut self,
         now: Instant,
-        to: WorkerId,
+        asker: &Asker,
         id: StreamId,
-        channel: Option<ChannelId>,
         from: From,
     ) -> Result<Grant, Refusal> {
-        let stream = match self.streams.get_mut(&id) {
-            Some(stream) if stream.accepts(now, channel) || stream.has_readers_on(to) => stream,
-            _ => return Err(Refusal::UnknownContext(format!("no stream {id}"))),
-        };
-        let is_owner = channel.is_some_and(|channel| stream.is_owner(channel));
+        let channel = asker.channel;
+        let to = channel.worker;
+        let stream = self.streams.find_to_attach(asker, id)?;
+        if !stream.accepts(now, Some(channel)) && !stream.has_readers_on(to) {
+            return Err(Refusal::no_stream(id));
+        }
         let (position, lost) = stream.resolve(from)?;
-        if !stream.meta.may_read(is_owner) {
-            if let Some(channel) = channel {
-                stream.add_writer(channel);
-            }
+        if !stream.meta.may_read(stream.is_owner(channel)) {
+            stream.add_writer(channel);
             return Ok(stream.grant_to_writer());
         }
-        if let Some(channel) = channel {
-            stream.is_held = false;
-            stream.writers.retain(|writer| *writer != channel);
-        }
+        stream.is_held = false;
+        stream.writers.retain(|writer| *writer != channel);
         let grant = stream.grant_to_reader(to, position, lost);
         self.front.mark(stream);
         Ok(grant)
@@ -221,9 +213,7 @@ impl Engine {
         id: StreamId,
         channel: ChannelId,
     ) -> Result<Grant, Refusal> {
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return Err(Refusal::UnknownContext(format!("no stream {id}")));
-        };
+        let Some(stream) = self.streams.get_mut(&id) else { return Err(Refusal::no_stream(id)) };
         stream.add_writer(channel);
         Ok(stream.grant_to_writer())
     }
@@ -258,12 +248,12 @@ impl Engine {
         moves: bool,
     ) {
         let Engine { front, views, .. } = self;
-        let Some(state) = front.channels.get_mut(channel) else { return };
+        let Some(party) = front.parties.get_mut(channel) else { return };
         let id = grant.meta.id;
-        let can_read = grant.meta.may_read(state.owned.contains(&id));
-        let attachment = attachment_of(&mut state.attachments, &grant.meta, can_read);
+        let can_read = grant.meta.may_read(party.owned.contains(&id));
+        let attachment = attachment_of(&mut party.attachments, &grant.meta, can_read);
         if std::mem::take(&mut attachment.is_finished) {
-            state.finished.retain(|finished| *finished != id);
+            party.finished.retain(|finished| *finished != id);
         }
         let Some(view) = views.get_mut(&id) else { return };
         if !can_read {
@@ -280,7 +270,7 @@ impl Engine {
             None => {
                 let key = view.readers.attach(now, channel, grant.position, timeout);
                 attachment.reader = Some(key);
-                state.readers += 1;
+                party.readers += 1;
             }
         }
         front.mark_view(view);
@@ -291,9 +281,9 @@ impl Engine {
     /// Another channel has become the creator of a stream: this one, of this worker, was it.
     pub(super) fn lose_ownership(&mut self, channel: ChannelId, id: StreamId) {
         let Engine { front, streams, views, .. } = self;
-        let Some(state) = front.channels.get_mut(channel) else { return };
-        state.owned.retain(|owned| *owned != id);
-        let Some(attachment) = state.attachments.get_mut(&id) else { return };
+        let Some(party) = front.parties.get_mut(channel) else { return };
+        party.owned.remove(&id);
+        let Some(attachment) = party.attachments.get_mut(&id) else { return };
         attachment.can_read = attachment.meta.may_read(false);
         if attachment.can_read {
             return;
@@ -308,13 +298,29 @@ impl Engine {
 }
 
 impl Front {
+    /// Asks a stream's home for leave to attach; the channel waits for the answer.
+    pub(super) fn ask_to_attach(
+        &mut self,
+        channel: ChannelId,
+        token: &Token,
+        id: StreamId,
+        options: AttachOptions,
+        what: WaitingFor,
+    ) {
+        let Some(party) = self.parties.get(channel) else { return };
+        let asker = party.asker();
+        self.wait(channel, token, what);
+        let home = id.home(self.workers);
+        self.send(home, Body::Attach { stream: id, asker, options });
+    }
+
     /// Takes a reader away from a channel that may not read the stream any more; its reads are
     /// answered.
     fn stop_reading(&mut self, readers: &mut Readers, channel: ChannelId, id: StreamId) {
-        let Some(state) = self.channels.get_mut(channel) else { return };
-        let attachment = state.attachments.get_mut(&id);
+        let Some(party) = self.parties.get_mut(channel) else { return };
+        let attachment = party.attachments.get_mut(&id);
         let Some(key) = attachment.and_then(|attachment| attachment.reader.take()) else { return };
-        state.readers -= 1;
+        party.readers -= 1;
         let reader = readers.detach(key);
         self.cancel_reads(reader);
     }
@@ -323,8 +329,8 @@ impl Front {
     pub(super) fn cancel_reads(&mut self, reader: Reader) {
         let channel = reader.channel;
         for read in reader.reads {
-            if let Some(state) = self.channels.get_mut(channel) {
-                state.parked_reads -= 1;
+            if let Some(party) = self.parties.get_mut(channel) {
+                party.parked_reads -= 1;
             }
             let error = Some(Refusal::Cancelled);
             let reply = Reply::Read { data: Chunks::EMPTY, error, lost: 0, eos: true };

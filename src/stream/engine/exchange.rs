@@ -1,9 +1,9 @@
 //! Messages of other engines, in and out.
 
 use crate::id::{ChannelId, StreamId, WorkerId};
-use crate::stream::channels::{Finishing, Waiting, WaitingFor};
 use crate::stream::engine::Engine;
 use crate::stream::message::{Body, Grant};
+use crate::stream::parties::{Finishing, Waiting, WaitingFor};
 use crate::stream::view::ViewReport;
 use crate::stream::{AttachOptions, Message, Refusal, Reply};
 use crate::time::Instant;
@@ -12,8 +12,9 @@ impl Engine {
     /// Takes in what another engine said.
     pub fn handle_message(&mut self, now: Instant, from: WorkerId, message: Message) {
         match message.0 {
-            Body::Attach { stream, channel, options } => {
-                let result = self.grant(now, from, stream, Some(channel), options.from);
+            Body::Attach { stream, asker, options } => {
+                let channel = asker.channel;
+                let result = self.grant(now, &asker, stream, options.from);
                 self.front.send(from, Body::Attached { channel, result });
             }
             Body::Write { stream, channel, token, data } => {
@@ -28,21 +29,24 @@ impl Engine {
                 }
             }
             Body::ChannelClosed { stream, channel } => self.lose_channel(now, stream, channel),
-            Body::Dispose { stream, channel, only_test_streams } => {
-                let result = self.dispose_here(now, stream, only_test_streams);
+            Body::Dispose { stream, asker, only_test_streams } => {
+                let channel = asker.channel;
+                let result = self.dispose_for(now, &asker, stream, only_test_streams);
                 self.front.send(from, Body::DisposeDone { channel, result });
             }
-            Body::Adopt { stream, channel, peer, key } => {
-                let result = self.adopt_from_afar(now, channel, peer, stream, &key);
+            Body::Adopt { stream, asker, peer, key } => {
+                let channel = asker.channel;
+                let result = self.adopt_from_afar(now, &asker, peer, stream, &key);
                 self.front.send(from, Body::Adopted { channel, result });
             }
             Body::Report { stream, report } => self.take_report(from, stream, report),
-            Body::List { channel, stream_type } => {
-                let streams = self.describe(stream_type.as_deref());
+            Body::List { asker, stream_type } => {
+                let channel = asker.channel;
+                let streams = self.describe(&asker, stream_type.as_deref());
                 self.front.send(from, Body::Listed { channel, streams });
             }
-            Body::Subscribe { channel, stream_type } => {
-                self.note_interest(now, from, channel, stream_type);
+            Body::Subscribe { asker, stream_type } => {
+                self.note_interest(now, from, &asker, stream_type);
             }
             Body::LoseInterest { stream_type } => self.lose_interest(from, &stream_type),
             body => self.handle_answer(now, body),
@@ -54,8 +58,8 @@ impl Engine {
         match body {
             Body::Attached { channel, result } => self.take_attached(now, channel, result),
             Body::Replied { channel, stream, token, size, result } => {
-                if let Some(state) = self.front.channels.get_mut(channel) {
-                    if let Some(attachment) = state.attachments.get_mut(&stream) {
+                if let Some(party) = self.front.parties.get_mut(channel) {
+                    if let Some(attachment) = party.attachments.get_mut(&stream) {
                         attachment.remote_pending -= 1;
                     }
                     self.front.answer_write(stream, channel, token, size, result);
@@ -71,8 +75,8 @@ impl Engine {
             Body::WriterDisposed { channel, stream } => {
                 // One that reads after all, which its home need not know, is told with its last
                 // byte.
-                let state = self.front.channels.get(channel);
-                let attachment = state.and_then(|state| state.attachments.get(&stream));
+                let party = self.front.parties.get(channel);
+                let attachment = party.and_then(|party| party.attachments.get(&stream));
                 if attachment.is_some_and(|attachment| attachment.reader.is_none()) {
                     self.front.finish_attachment(channel, stream);
                 }
@@ -111,7 +115,7 @@ impl Engine {
     /// not know of the stream when it said so: it may be what the stream waits for as its creator,
     /// or as a writer.
     pub(super) fn give_back(&mut self, channel: ChannelId, grant: &Grant) {
-        if self.front.channels.get(channel).is_none() {
+        if self.front.parties.get(channel).is_none() {
             let stream = grant.meta.id;
             self.front.send(grant.meta.home, Body::ChannelClosed { stream, channel });
         }
@@ -167,8 +171,8 @@ impl Engine {
 
     /// Another worker has answered everything that the channel had parked there.
     fn take_cancelled(&mut self, channel: ChannelId) {
-        let Some(state) = self.front.channels.get_mut(channel) else { return };
-        if let Finishing::Cancelling(workers) = state.finishing {
+        let Some(party) = self.front.parties.get_mut(channel) else { return };
+        if let Finishing::Cancelling(workers) = party.finishing {
             return self.front.await_cancelled(channel, workers.saturating_sub(1));
         }
         if let Some(waiting) = self.front.take_waiting(channel) {
@@ -241,8 +245,8 @@ impl Engine {
     /// The queue to a worker is short again.
     fn unpause(&mut self, to: WorkerId) {
         for channel in std::mem::take(&mut self.front.outgoing[to.index()].paused) {
-            if let Some(state) = self.front.channels.get_mut(channel) {
-                state.is_over_bound = false;
+            if let Some(party) = self.front.parties.get_mut(channel) {
+                party.is_over_bound = false;
             }
             self.front.resume(channel);
         }

@@ -1,12 +1,13 @@
 //! Streams and channels coming and going.
 
+use crate::access::Right;
 use crate::id::{ChannelId, StreamId, Token};
-use crate::stream::channels::{Finishing, WaitingFor};
 use crate::stream::engine::Engine;
 use crate::stream::front::Front;
 use crate::stream::home::{Ending, Owner, Stream};
-use crate::stream::message::{Body, Grant};
+use crate::stream::message::{Asker, Body, Grant};
 use crate::stream::meta::Meta;
+use crate::stream::parties::{Finishing, WaitingFor};
 use crate::stream::pump::Pump;
 use crate::stream::{
     AttachOptions, Direction, Effect, From, Properties, Refusal, Reply, StallTimeout,
@@ -48,13 +49,16 @@ impl Engine {
             )));
         }
         self.admits_streams(&[properties.buffer_bytes])?;
-        let Some(state) = self.front.channels.get_mut(channel) else {
+        let Some(party) = self.front.parties.get_mut(channel) else {
             return Err(Refusal::Cancelled);
         };
-        let owner = Owner { channel, peer: state.peer.clone() };
+        if !party.principal.has(Right::Create) {
+            return Err(Refusal::Denied(Right::Create));
+        }
+        let owner = Owner { channel, peer: party.peer.clone() };
         let id = self.next_id();
-        if let Some(state) = self.front.channels.get_mut(channel) {
-            state.owned.push(id);
+        if let Some(party) = self.front.parties.get_mut(channel) {
+            party.owned.insert(id);
         }
         let meta = Meta::new(id, self.front.me, now, properties);
         let mut stream = Stream::new(meta.into(), Some(owner));
@@ -88,7 +92,7 @@ impl Engine {
         let meta = stream.meta.clone();
         let mut stream = stream;
         self.front.recharge(&mut stream);
-        self.streams.insert(meta.id, Box::new(stream));
+        self.streams.insert(Box::new(stream));
         if let Some(creator) = creator {
             if meta.direction == Direction::In {
                 // It reads from the first byte.
@@ -110,13 +114,14 @@ impl Engine {
         input_bytes: u64,
         output_bytes: u64,
     ) {
-        let result = self.create_pair(now, input_bytes, output_bytes);
+        let result = self.create_pair(now, channel, input_bytes, output_bytes);
         self.front.reply(channel, token.clone(), Reply::TestStreams(result));
     }
 
     fn create_pair(
         &mut self,
         now: Instant,
+        channel: ChannelId,
         input_bytes: u64,
         output_bytes: u64,
     ) -> Result<(StreamId, StreamId), Refusal> {
@@ -125,6 +130,10 @@ impl Engine {
             if size == 0 || size > most {
                 return Err(Refusal::InvalidValue(format!("a size is {size}, not 1 to {most}")));
             }
+        }
+        let party = self.front.parties.get(channel);
+        if !party.is_some_and(|party| party.principal.has(Right::Create)) {
+            return Err(Refusal::Denied(Right::Create));
         }
         self.admits_streams(&[input_bytes, output_bytes])?;
         let pairs = self.front.limits.test_streams_max;
@@ -163,13 +172,29 @@ impl Engine {
         id: StreamId,
         only_test_streams: bool,
     ) {
+        let Some(party) = self.front.parties.get(channel) else { return };
+        let asker = party.asker();
         let home = id.home(self.front.workers);
         if home == self.front.me {
-            let result = self.dispose_here(now, id, only_test_streams);
+            let result = self.dispose_for(now, &asker, id, only_test_streams);
             return self.front.done(channel, token.clone(), result);
         }
         self.front.wait(channel, token, WaitingFor::Dispose);
-        self.front.send(home, Body::Dispose { stream: id, channel, only_test_streams });
+        self.front.send(home, Body::Dispose { stream: id, asker, only_test_streams });
+    }
+
+    /// A channel, of any worker, disposes a stream at home here.
+    pub(super) fn dispose_for(
+        &mut self,
+        now: Instant,
+        asker: &Asker,
+        id: StreamId,
+        only_test_streams: bool,
+    ) -> Result<(), Refusal> {
+        // Nobody owns a test stream: whoever may create some may dispose some.
+        let right = if only_test_streams { Right::Create } else { Right::Manage };
+        self.streams.find(asker, id, right)?;
+        self.dispose_here(now, id, only_test_streams)
     }
 
     /// Ends a stream at home here and lets its readers drain it.
@@ -182,7 +207,7 @@ impl Engine {
         let Engine { front, streams, .. } = self;
         let stream = match streams.get_mut(&id) {
             Some(stream) if !stream.is_disposed => stream,
-            _ => return Err(Refusal::UnknownContext(format!("no stream {id}"))),
+            _ => return Err(Refusal::no_stream(id)),
         };
         if only_test_streams && !stream.is_test() {
             return Err(Refusal::UnknownContext(format!("{id} is no test stream")));
@@ -224,15 +249,15 @@ impl Engine {
         id: StreamId,
         key: &str,
     ) {
-        let Some(state) = self.front.channels.get(channel) else { return };
-        let peer = state.peer.clone();
+        let Some(party) = self.front.parties.get(channel) else { return };
+        let (asker, peer) = (party.asker(), party.peer.clone());
         let home = id.home(self.front.workers);
         if home != self.front.me {
             let key = key.into();
             self.front.wait(channel, token, WaitingFor::Adopt);
-            return self.front.send(home, Body::Adopt { stream: id, channel, peer, key });
+            return self.front.send(home, Body::Adopt { stream: id, asker, peer, key });
         }
-        let result = self.adopt_here(now, channel, peer, id, key);
+        let result = self.adopt_here(now, &asker, peer, id, key);
         if result.is_ok() {
             self.own(channel, id);
             let is_reader =
@@ -248,25 +273,22 @@ impl Engine {
 
     /// Notes that a stream ends with the channel.
     pub(super) fn own(&mut self, channel: ChannelId, id: StreamId) {
-        if let Some(state) = self.front.channels.get_mut(channel)
-            && !state.owned.contains(&id)
-        {
-            state.owned.push(id);
+        if let Some(party) = self.front.parties.get_mut(channel) {
+            party.owned.insert(id);
         }
     }
 
     fn adopt_here(
         &mut self,
         _now: Instant,
-        channel: ChannelId,
+        asker: &Asker,
         peer: std::sync::Arc<str>,
         id: StreamId,
         key: &str,
     ) -> Result<crate::id::Offset, Refusal> {
         let Engine { front, streams, .. } = self;
-        let Some(stream) = streams.get_mut(&id) else {
-            return Err(Refusal::UnknownContext(format!("no stream {id}")));
-        };
+        let channel = asker.channel;
+        let stream = streams.find(asker, id, Right::Create)?;
         if stream.key.as_deref() != Some(key) {
             return Err(Refusal::WrongKey(id));
         }
@@ -300,18 +322,18 @@ impl Engine {
     pub(super) fn adopt_from_afar(
         &mut self,
         now: Instant,
-        channel: ChannelId,
+        asker: &Asker,
         peer: std::sync::Arc<str>,
         id: StreamId,
         key: &str,
     ) -> Result<(crate::id::Offset, Grant), Refusal> {
-        let position = self.adopt_here(now, channel, peer, id, key)?;
+        let position = self.adopt_here(now, asker, peer, id, key)?;
         let is_bus = self.streams.get(&id).is_some_and(|s| s.meta.direction == Direction::Bus);
         if is_bus {
-            let grant = self.grant_silently(id, channel);
+            let grant = self.grant_silently(id, asker.channel);
             return grant.map(|grant| (position, grant));
         }
-        Ok((position, self.grant(now, channel.worker, id, Some(channel), From::Oldest)?))
+        Ok((position, self.grant(now, asker, id, From::Oldest)?))
     }
 
     /// Ends a stream whose end was asked for, if nothing parked comes before it.
@@ -380,20 +402,20 @@ impl Engine {
     /// [`Effect::Finished`] comes (at once, or after other workers have answered). The caller hands
     /// in no further command.
     pub fn finish(&mut self, now: Instant, channel: ChannelId) {
-        let Some(state) = self.front.channels.get_mut(channel) else { return };
-        if state.finishing != Finishing::No {
+        let Some(party) = self.front.parties.get_mut(channel) else { return };
+        if party.finishing != Finishing::No {
             return;
         }
-        state.finishing = Finishing::Asked;
-        if state.waiting.is_none() {
+        party.finishing = Finishing::Asked;
+        if party.waiting.is_none() {
             self.finish_now(now, channel);
         }
     }
 
     pub(super) fn finish_now(&mut self, _now: Instant, channel: ChannelId) {
         let Engine { front, streams, views, .. } = self;
-        let Some(state) = front.channels.get_mut(channel) else { return };
-        let mut places: Vec<_> = state
+        let Some(party) = front.parties.get_mut(channel) else { return };
+        let mut places: Vec<_> = party
             .attachments
             .iter()
             .filter(|(_, attachment)| !attachment.is_finished || attachment.remote_pending > 0)
@@ -425,17 +447,17 @@ impl Engine {
 
     /// Forgets a channel and all that it owned. No effect names it afterwards.
     pub fn close(&mut self, now: Instant, channel: ChannelId) {
-        let Some(state) = self.front.channels.remove(channel) else { return };
-        self.front.budget.unpark(state.parked_bytes);
-        let subscribing = match state.waiting.map(|waiting| waiting.what) {
+        let Some(party) = self.front.parties.remove(channel) else { return };
+        self.front.budget.unpark(party.parked_bytes);
+        let subscribing = match party.waiting.map(|waiting| waiting.what) {
             Some(WaitingFor::Subscribe { stream_type, .. }) => Some(stream_type),
             _ => None,
         };
-        for stream_type in state.subscriptions.iter().chain(&subscribing) {
+        for stream_type in party.subscriptions.iter().chain(&subscribing) {
             self.lose_subscriber(channel, stream_type);
         }
-        let mut touched: Vec<StreamId> = state.owned;
-        for (id, attachment) in state.attachments {
+        let mut touched: Vec<StreamId> = party.owned.into_iter().collect();
+        for (id, attachment) in party.attachments {
             touched.push(id);
             let Some(key) = attachment.reader else { continue };
             if let Some(stream) = self.streams.get_mut(&id) {
@@ -469,8 +491,8 @@ impl Front {
         channel: ChannelId,
     ) {
         for read in readers.take_reads(key) {
-            if let Some(state) = self.channels.get_mut(channel) {
-                state.parked_reads -= 1;
+            if let Some(party) = self.parties.get_mut(channel) {
+                party.parked_reads -= 1;
             }
             let error = Some(Refusal::Cancelled);
             let data = crate::stream::Chunks::EMPTY;
@@ -481,8 +503,8 @@ impl Front {
 
     /// So many other workers have yet to answer; at none the channel's end is complete.
     pub(super) fn await_cancelled(&mut self, id: ChannelId, workers: usize) {
-        let Some(state) = self.channels.get_mut(id) else { return };
-        state.finishing = Finishing::Cancelling(workers);
+        let Some(party) = self.parties.get_mut(id) else { return };
+        party.finishing = Finishing::Cancelling(workers);
         if workers == 0 {
             self.effects.push_back(Effect::Finished { channel: id });
         }

@@ -3,11 +3,13 @@
 //! The parts, by what they do: `attach` (connect, attach, disconnect, and how a reader comes to its
 //! place), `subscribe` (interest, announcing, listing), `transfer` (read, write, eos), `lifecycle`
 //! (create, dispose, adopt, a channel's end), `settle` (what parked commands get, timers),
-//! `exchange` (messages of other engines), `writes` (many writes at once).
+//! `exchange` (messages of other engines), `writes` (many writes at once), `rights` (what exists
+//! for whom, and whom news reach).
 
 mod attach;
 mod exchange;
 mod lifecycle;
+mod rights;
 mod settle;
 mod subscribe;
 mod transfer;
@@ -18,14 +20,15 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::access::Principal;
 use crate::id::{ChannelId, Door, StreamId, Token, WorkerId};
 use crate::stats::Histogram;
 use crate::stream::budget::Budget;
-use crate::stream::channels::{Channel, Channels};
 use crate::stream::front::Front;
-use crate::stream::home::Stream;
 use crate::stream::notice::Notices;
 use crate::stream::outgoing::Outgoing;
+use crate::stream::parties::{Parties, Party};
+use crate::stream::streams::Streams;
 use crate::stream::view::View;
 use crate::stream::{
     Command, CoreLimits, Effect, EngineReport, Flow, Message, Notice, ReaderReport, Refusal, Reply,
@@ -47,9 +50,7 @@ const READER_LAG_SHIFT: u32 = 8;
 pub struct Engine {
     front: Front,
     /// Streams with their home here.
-    ///
-    /// Boxed, as views are: the table is up to half empty.
-    streams: FxHashMap<StreamId, Box<Stream>>,
+    streams: Streams,
     /// Streams with their home elsewhere that have readers here.
     views: FxHashMap<StreamId, Box<View>>,
     /// Channels here that have subscribed to a type, or are about to. The names come from peers, so
@@ -73,7 +74,7 @@ impl Engine {
             me,
             workers,
             limits,
-            channels: Channels::default(),
+            parties: Parties::default(),
             effects: VecDeque::new(),
             outgoing: (0..workers).map(|_| Outgoing::default()).collect(),
             budget,
@@ -88,7 +89,7 @@ impl Engine {
         };
         Engine {
             front,
-            streams: FxHashMap::default(),
+            streams: Streams::default(),
             views: FxHashMap::default(),
             subscribers: HashMap::new(),
             interest: HashMap::new(),
@@ -105,15 +106,22 @@ impl Engine {
         self.front.limits = limits;
     }
 
-    /// Makes a channel of this worker known. `peer` is its address, for people.
+    /// Makes a channel of this worker known, of whom it is no matter. `peer` is its address, for
+    /// people.
     pub fn open(&mut self, channel: ChannelId, peer: Arc<str>) {
-        self.open_through(channel, Door::Tcf, peer);
+        self.open_through(channel, Principal::everybody(), Door::Tcf, peer);
     }
 
-    /// The same for a channel that came in through `door`.
-    pub fn open_through(&mut self, channel: ChannelId, door: Door, peer: Arc<str>) {
+    /// The same for a channel of `principal` that came in through `door`.
+    pub fn open_through(
+        &mut self,
+        channel: ChannelId,
+        principal: Principal,
+        door: Door,
+        peer: Arc<str>,
+    ) {
         debug_assert_eq!(channel.worker, self.front.me);
-        self.front.channels.insert(Channel::new(channel, door, peer));
+        self.front.parties.insert(Party::new(channel, principal, door, peer));
     }
 
     /// The broker stops: from now on no stream ends because its creator's channel does, so that no
@@ -130,8 +138,8 @@ impl Engine {
         token: &Token,
         command: Command<'_>,
     ) -> Flow {
-        let Some(state) = self.front.channels.get(channel) else { return Flow::Continue };
-        debug_assert!(!state.must_wait(), "the channel waits; the driver hands in nothing");
+        let Some(party) = self.front.parties.get(channel) else { return Flow::Continue };
+        debug_assert!(!party.must_wait(), "the channel waits; the driver hands in nothing");
         match command {
             Command::Read { stream, size } => self.read(now, channel, token, stream, size),
             Command::Write { stream, data } => self.write(now, channel, token, stream, data),
@@ -150,8 +158,8 @@ impl Engine {
                 self.create_test_streams(now, channel, token, input_bytes, output_bytes);
             }
         }
-        match self.front.channels.get(channel) {
-            Some(state) if state.must_wait() => Flow::Wait,
+        match self.front.parties.get(channel) {
+            Some(party) if party.must_wait() => Flow::Wait,
             _ => Flow::Continue,
         }
     }
@@ -159,19 +167,19 @@ impl Engine {
     /// Serves no parked read of this channel until `resume_reads`: its unsent bytes are over their
     /// bound.
     pub fn pause_reads(&mut self, channel: ChannelId) {
-        if let Some(state) = self.front.channels.get_mut(channel) {
-            state.reads_paused = true;
+        if let Some(party) = self.front.parties.get_mut(channel) {
+            party.reads_paused = true;
         }
     }
 
     /// Serves the channel's parked reads again.
     pub fn resume_reads(&mut self, channel: ChannelId) {
         let Engine { front, streams, views, .. } = self;
-        let Some(state) = front.channels.get_mut(channel) else { return };
-        if !std::mem::take(&mut state.reads_paused) || state.parked_reads == 0 {
+        let Some(party) = front.parties.get_mut(channel) else { return };
+        if !std::mem::take(&mut party.reads_paused) || party.parked_reads == 0 {
             return;
         }
-        let places: Vec<_> = state
+        let places: Vec<_> = party
             .attachments
             .iter()
             .filter_map(|(id, attachment)| Some((*id, attachment.reader?)))
@@ -205,7 +213,7 @@ impl Engine {
 
     /// Whether the channel reads a stream, so that what it has yet to send may make memory free.
     pub fn has_readers(&self, channel: ChannelId) -> bool {
-        self.front.channels.get(channel).is_some_and(|state| state.readers > 0)
+        self.front.parties.get(channel).is_some_and(|party| party.readers > 0)
     }
 
     /// The next effect, in order.
@@ -258,7 +266,7 @@ impl Engine {
         for (meta, readers, end) in here.chain(there) {
             report.traffic.of(&meta.stream_type).delivery.add(&readers.delivery);
             for reader in readers.iter() {
-                let Some(channel) = self.front.channels.get(reader.channel) else { continue };
+                let Some(channel) = self.front.parties.get(reader.channel) else { continue };
                 report.readers.push(ReaderReport {
                     stream: meta.id,
                     channel: reader.channel,

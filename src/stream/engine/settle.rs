@@ -158,7 +158,7 @@ impl Engine {
         }
         input.pump = Some(pump);
         if let Some(output) = output {
-            streams.insert(output.meta.id, output);
+            streams.insert(output);
         }
     }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::id::{ChannelId, StreamId, Token, WorkerId};
-use crate::stream::channels::{Found, WaitingFor};
 use crate::stream::engine::Engine;
-use crate::stream::message::{Body, Grant};
+use crate::stream::home::Stream;
+use crate::stream::message::{Asker, Body, Grant};
 use crate::stream::meta::{ANY_TYPE, Meta};
+use crate::stream::parties::{Found, WaitingFor};
 use crate::stream::{AttachOptions, Effect, From, Refusal, Reply, StreamReport};
 use crate::time::Instant;
 
@@ -20,11 +21,11 @@ impl Engine {
         token: &Token,
         stream_type: &str,
     ) {
-        let Some(state) = self.front.channels.get(channel) else { return };
-        let refusal = if state.subscriptions.iter().any(|wanted| &**wanted == stream_type) {
+        let Some(party) = self.front.parties.get(channel) else { return };
+        let refusal = if party.subscriptions.iter().any(|wanted| &**wanted == stream_type) {
             Some(Refusal::AlreadySubscribed)
-        } else if state.subscriptions.len() >= self.front.limits.subscriptions_per_channel_max {
-            let count = state.subscriptions.len();
+        } else if party.subscriptions.len() >= self.front.limits.subscriptions_per_channel_max {
+            let count = party.subscriptions.len();
             Some(Refusal::Limit(format!("the channel has {count} subscriptions")))
         } else {
             None
@@ -32,11 +33,13 @@ impl Engine {
         if let Some(error) = refusal {
             return self.front.done(channel, token.clone(), Err(error));
         }
+        let asker = party.asker();
         let stream_type: Arc<str> = stream_type.into();
         self.subscribers.entry(stream_type.clone()).or_default().push(channel);
         let workers = self.front.others().count();
         for worker in self.front.others() {
-            let body = Body::Subscribe { channel, stream_type: stream_type.clone() };
+            let (asker, stream_type) = (asker.clone(), stream_type.clone());
+            let body = Body::Subscribe { asker, stream_type };
             self.front.send(worker, body);
         }
         let what = WaitingFor::Subscribe { workers, stream_type, found: Vec::new() };
@@ -50,7 +53,9 @@ impl Engine {
     pub(super) fn complete_subscribe(&mut self, now: Instant, channel: ChannelId) {
         let Some(waiting) = self.front.take_waiting(channel) else { return };
         let WaitingFor::Subscribe { stream_type, mut found, .. } = waiting.what else { return };
-        for stream in self.streams.values() {
+        let Some(party) = self.front.parties.get(channel) else { return };
+        let asker = party.asker();
+        for stream in self.streams.values().filter(|stream| stream.is_seen_by(&asker)) {
             let meta = &stream.meta;
             let is_known = found.iter().any(|known| known.meta.id == meta.id);
             if meta.matches(&stream_type) && stream.accepts(now, Some(channel)) && !is_known {
@@ -60,14 +65,14 @@ impl Engine {
         found.sort_by_key(|found| (found.meta.created_at, found.meta.id));
         self.front.done(channel, waiting.token, Ok(()));
         for Found { meta, .. } in found {
-            let Some(state) = self.front.channels.get(channel) else { return };
-            if !state.is_subscribed_to(&meta) {
+            let Some(party) = self.front.parties.get(channel) else { return };
+            if !party.is_subscribed_to(&meta) {
                 self.attach_subscriber(now, channel, &meta);
                 self.tell_created(channel, &meta);
             }
         }
-        if let Some(state) = self.front.channels.get_mut(channel) {
-            state.subscriptions.push(stream_type);
+        if let Some(party) = self.front.parties.get_mut(channel) {
+            party.subscriptions.push(stream_type);
         }
         self.front.resume(channel);
     }
@@ -77,9 +82,9 @@ impl Engine {
     fn attach_subscriber(&mut self, now: Instant, channel: ChannelId, meta: &Arc<Meta>) {
         let is_attached = self
             .front
-            .channels
+            .parties
             .get(channel)
-            .and_then(|state| state.attachments.get(&meta.id))
+            .and_then(|party| party.attachments.get(&meta.id))
             .is_some_and(|attachment| !attachment.is_finished);
         if meta.home == self.front.me && !is_attached {
             // One that is beyond its bound on attachments is told of the stream and not connected.
@@ -98,13 +103,13 @@ impl Engine {
 
     /// `Streams.unsubscribe`: streams that the channel is connected to stay connected.
     pub(super) fn unsubscribe(&mut self, channel: ChannelId, token: &Token, stream_type: &str) {
-        let Some(state) = self.front.channels.get_mut(channel) else { return };
-        let Some(at) = state.subscriptions.iter().position(|wanted| &**wanted == stream_type)
+        let Some(party) = self.front.parties.get_mut(channel) else { return };
+        let Some(at) = party.subscriptions.iter().position(|wanted| &**wanted == stream_type)
         else {
             let error = Refusal::UnknownContext(format!("no subscription to {stream_type}"));
             return self.front.done(channel, token.clone(), Err(error));
         };
-        let stream_type = state.subscriptions.swap_remove(at);
+        let stream_type = party.subscriptions.swap_remove(at);
         self.lose_subscriber(channel, &stream_type);
         self.front.done(channel, token.clone(), Ok(()));
     }
@@ -127,22 +132,22 @@ impl Engine {
         &mut self,
         now: Instant,
         worker: WorkerId,
-        channel: ChannelId,
+        asker: &Asker,
         stream_type: Arc<str>,
     ) {
+        let channel = asker.channel;
         let mut ids: Vec<StreamId> = self
             .streams
             .values()
-            .filter(|stream| {
-                stream.meta.matches(&stream_type) && stream.accepts(now, Some(channel))
-            })
+            .filter(|stream| stream.meta.matches(&stream_type) && stream.is_seen_by(asker))
+            .filter(|stream| stream.accepts(now, Some(channel)))
             .map(|stream| stream.meta.id)
             .collect();
         ids.sort_unstable();
         self.interest.entry(stream_type).or_default().insert(worker);
         let grants = ids
             .into_iter()
-            .filter_map(|id| self.grant(now, worker, id, Some(channel), From::Oldest).ok())
+            .filter_map(|id| self.grant(now, asker, id, From::Oldest).ok())
             .collect();
         self.front.send(worker, Body::Subscribed { channel, grants });
     }
@@ -164,18 +169,18 @@ impl Engine {
         for grant in grants {
             self.take_grant(&grant);
             self.give_back(channel, &grant);
-            let Some(state) = self.front.channels.get(channel) else { continue };
-            let attachment = state.attachments.get(&grant.meta.id);
+            let Some(party) = self.front.parties.get(channel) else { continue };
+            let attachment = party.attachments.get(&grant.meta.id);
             let is_attached = attachment.is_some_and(|attachment| !attachment.is_finished);
             // What an earlier subscription has announced may have been left on purpose.
-            let is_new = !is_attached && !state.is_subscribed_to(&grant.meta);
+            let is_new = !is_attached && !party.is_subscribed_to(&grant.meta);
             if is_new {
                 self.attach_there(now, channel, &grant, AttachOptions::default(), false);
             }
             live.push(Found { meta: grant.meta, is_new });
         }
-        let Some(state) = self.front.channels.get_mut(channel) else { return };
-        let Some(waiting) = &mut state.waiting else { return };
+        let Some(party) = self.front.parties.get_mut(channel) else { return };
+        let Some(waiting) = &mut party.waiting else { return };
         let WaitingFor::Subscribe { workers, found, .. } = &mut waiting.what else { return };
         for stream in live {
             if !found.iter().any(|known| known.meta.id == stream.meta.id) {
@@ -188,23 +193,9 @@ impl Engine {
         }
     }
 
-    /// Channels here whose subscriptions, answered or not, cover a stream.
-    fn subscribers_of(&self, meta: &Meta) -> Vec<ChannelId> {
-        let exact = self.subscribers.get(&*meta.stream_type).into_iter().flatten();
-        let any = (&*meta.stream_type != ANY_TYPE)
-            .then(|| self.subscribers.get(ANY_TYPE))
-            .flatten()
-            .into_iter()
-            .flatten();
-        let mut channels: Vec<ChannelId> = exact.chain(any).copied().collect();
-        channels.sort_unstable();
-        channels.dedup();
-        channels
-    }
-
     /// Tells the channels here of a new stream, each connected to it from its first byte.
     pub(super) fn announce_here(&mut self, now: Instant, meta: &Arc<Meta>) {
-        for channel in self.subscribers_of(meta) {
+        for channel in self.reached_by(meta) {
             self.attach_subscriber(now, channel, meta);
             self.tell_or_note(channel, meta);
         }
@@ -233,7 +224,7 @@ impl Engine {
     pub(super) fn take_created(&mut self, now: Instant, grant: Grant) {
         self.take_grant(&grant);
         let (id, home) = (grant.meta.id, grant.meta.home);
-        for channel in self.subscribers_of(&grant.meta) {
+        for channel in self.reached_by(&grant.meta) {
             self.attach_there(now, channel, &grant, AttachOptions::default(), false);
             if grant.attach.is_none() {
                 self.front.send(home, Body::Writes { stream: id, channel });
@@ -244,11 +235,11 @@ impl Engine {
 
     /// A channel whose subscription waits for other workers hears of the stream after its reply.
     fn tell_or_note(&mut self, channel: ChannelId, meta: &Arc<Meta>) {
-        let Some(state) = self.front.channels.get_mut(channel) else { return };
-        if state.is_subscribed_to(meta) {
+        let Some(party) = self.front.parties.get_mut(channel) else { return };
+        if party.is_subscribed_to(meta) {
             return self.tell_created(channel, meta);
         }
-        if let Some(waiting) = &mut state.waiting
+        if let Some(waiting) = &mut party.waiting
             && let WaitingFor::Subscribe { found, .. } = &mut waiting.what
             && !found.iter().any(|known| known.meta.id == meta.id)
         {
@@ -258,35 +249,34 @@ impl Engine {
 
     /// `StreamBroker.list`: each worker describes its own.
     pub(super) fn list(&mut self, channel: ChannelId, token: &Token, stream_type: Option<&str>) {
-        let streams = self.describe(stream_type);
+        let Some(party) = self.front.parties.get(channel) else { return };
+        let asker = party.asker();
+        let streams = self.describe(&asker, stream_type);
         let workers = self.front.others().count();
         if workers == 0 {
             return self.front.reply(channel, token.clone(), Reply::Streams(streams));
         }
         for worker in self.front.others() {
-            let stream_type = stream_type.map(Box::from);
-            self.front.send(worker, Body::List { channel, stream_type });
+            let (asker, stream_type) = (asker.clone(), stream_type.map(Box::from));
+            self.front.send(worker, Body::List { asker, stream_type });
         }
         self.front.wait(channel, token, WaitingFor::List { workers, streams });
     }
 
     /// The streams at home here, oldest first.
-    pub(super) fn describe(&self, stream_type: Option<&str>) -> Vec<StreamReport> {
+    pub(super) fn describe(&self, asker: &Asker, stream_type: Option<&str>) -> Vec<StreamReport> {
         let wanted = stream_type.unwrap_or(ANY_TYPE);
-        let mut streams: Vec<StreamReport> = self
-            .streams
-            .values()
-            .filter(|stream| stream.meta.matches(wanted))
-            .map(|stream| stream.report())
-            .collect();
-        streams.sort_by_key(|stream| (stream.created_at, stream.id));
+        let streams = self.streams.after(None).filter_map(|id| self.streams.get(&id));
         streams
+            .filter(|stream| stream.meta.matches(wanted) && stream.is_seen_by(asker))
+            .map(Stream::report)
+            .collect()
     }
 
     /// One worker's answer to `list`.
     pub(super) fn take_listed(&mut self, channel: ChannelId, more: Vec<StreamReport>) {
-        let Some(state) = self.front.channels.get_mut(channel) else { return };
-        let Some(waiting) = &mut state.waiting else { return };
+        let Some(party) = self.front.parties.get_mut(channel) else { return };
+        let Some(waiting) = &mut party.waiting else { return };
         let WaitingFor::List { workers, streams } = &mut waiting.what else { return };
         streams.extend(more);
         *workers -= 1;

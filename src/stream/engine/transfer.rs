@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 
+use crate::access::Right;
 use crate::id::{ChannelId, StreamId, Token};
-use crate::stream::channels::WaitingFor;
 use crate::stream::engine::Engine;
 use crate::stream::home::Ending;
 use crate::stream::message::Body;
 use crate::stream::park::ParkedWrite;
+use crate::stream::parties::WaitingFor;
 use crate::stream::readers::ParkedRead;
 use crate::stream::{AttachOptions, Chunks, Direction, Payload, Refusal, Reply};
 use crate::time::Instant;
@@ -24,15 +25,15 @@ impl Engine {
         size: u64,
     ) -> bool {
         let Engine { front, streams, views, .. } = self;
-        let Some(state) = front.channels.get_mut(channel) else { return false };
-        if state.pending() >= front.limits.pending_per_channel_max {
+        let Some(party) = front.parties.get_mut(channel) else { return false };
+        if party.pending() >= front.limits.pending_per_channel_max {
             return false;
         }
         // What is finished has no reader any more.
-        let Some(key) = state.attachments.get(&id).and_then(|attachment| attachment.reader) else {
+        let Some(key) = party.attachments.get(&id).and_then(|attachment| attachment.reader) else {
             return false;
         };
-        state.parked_reads += 1;
+        party.parked_reads += 1;
         let read = ParkedRead { token: token.clone(), size };
         if let Some(stream) = streams.get_mut(&id) {
             stream.readers.park(key, read);
@@ -57,9 +58,9 @@ impl Engine {
             return;
         }
         let Engine { front, .. } = self;
-        let Some(state) = front.channels.get_mut(channel) else { return };
-        let pending = state.pending();
-        let Some(attachment) = state.attachments.get(&id) else {
+        let Some(party) = front.parties.get_mut(channel) else { return };
+        let pending = party.pending();
+        let Some(attachment) = party.attachments.get(&id) else {
             return self.refuse_read(channel, token, Refusal::NotConnected(id));
         };
         if attachment.is_finished && attachment.can_read {
@@ -89,8 +90,8 @@ impl Engine {
         let home = id.home(self.front.workers);
         let options = AttachOptions::default();
         if home != self.front.me {
-            self.front.wait(channel, token, WaitingFor::Read { stream: id, size });
-            return self.front.send(home, Body::Attach { stream: id, channel, options });
+            let what = WaitingFor::Read { stream: id, size };
+            return self.front.ask_to_attach(channel, token, id, options, what);
         }
         match self.attach_here(now, channel, id, options, false) {
             Ok(_) => self.read(now, channel, token, id, size),
@@ -111,16 +112,20 @@ impl Engine {
             return self.front.done(channel, token.clone(), Ok(()));
         }
         let Engine { front, streams, .. } = self;
-        let Some(state) = front.channels.get_mut(channel) else { return };
-        let Some(attachment) = state.attachments.get_mut(&id) else {
+        let Some(party) = front.parties.get_mut(channel) else { return };
+        let Some(attachment) = party.attachments.get_mut(&id) else {
             return front.done(channel, token.clone(), Err(Refusal::NotConnected(id)));
         };
+        let is_owner = party.owned.contains(&id);
+        if let Err(error) = attachment.meta.permits(&party.principal, is_owner, Right::Write) {
+            return front.done(channel, token.clone(), Err(error));
+        }
         let home = attachment.meta.home;
         if home != front.me {
             return self.write_there(channel, token, id, data);
         }
-        let is_silent = state.readers == 0;
-        let (parked_bytes, pending) = (state.parked_bytes, state.pending());
+        let is_silent = party.readers == 0;
+        let (parked_bytes, pending) = (party.parked_bytes, party.pending());
         let Some(stream) = streams.get_mut(&id) else {
             return front.done(channel, token.clone(), Err(Refusal::EndOfFile));
         };
@@ -161,11 +166,11 @@ impl Engine {
 
     fn write_there(&mut self, channel: ChannelId, token: &Token, id: StreamId, data: Payload<'_>) {
         let Engine { front, .. } = self;
-        let Some(state) = front.channels.get_mut(channel) else { return };
-        let (parked_bytes, pending) = (state.parked_bytes, state.pending());
-        let is_owner = state.owned.contains(&id);
-        let is_silent = state.readers == 0;
-        let Some(attachment) = state.attachments.get_mut(&id) else { return };
+        let Some(party) = front.parties.get_mut(channel) else { return };
+        let (parked_bytes, pending) = (party.parked_bytes, party.pending());
+        let is_owner = party.owned.contains(&id);
+        let is_silent = party.readers == 0;
+        let Some(attachment) = party.attachments.get_mut(&id) else { return };
         let meta = &attachment.meta;
         if attachment.is_finished {
             let error = match meta.may_write(is_owner) {
@@ -230,10 +235,14 @@ impl Engine {
     /// Ends the stream behind everything that was accepted or parked before.
     pub(super) fn eos(&mut self, now: Instant, channel: ChannelId, token: &Token, id: StreamId) {
         let Engine { front, .. } = self;
-        let Some(state) = front.channels.get_mut(channel) else { return };
-        let Some(attachment) = state.attachments.get_mut(&id) else {
+        let Some(party) = front.parties.get_mut(channel) else { return };
+        let Some(attachment) = party.attachments.get_mut(&id) else {
             return front.done(channel, token.clone(), Err(Refusal::NotConnected(id)));
         };
+        let is_owner = party.owned.contains(&id);
+        if let Err(error) = attachment.meta.permits(&party.principal, is_owner, Right::Write) {
+            return front.done(channel, token.clone(), Err(error));
+        }
         let home = attachment.meta.home;
         let is_finished = attachment.is_finished;
         if home == front.me {

@@ -1,5 +1,6 @@
 //! Several writes of one channel to one stream, for one look at who they are.
 
+use crate::access::Right;
 use crate::id::{ChannelId, StreamId};
 use crate::stream::Payload;
 use crate::stream::engine::Engine;
@@ -26,11 +27,16 @@ impl Engine {
     #[inline]
     pub fn writes(&mut self, channel: ChannelId, id: StreamId) -> Option<Writes<'_>> {
         let Engine { front, streams, .. } = self;
-        if !front.channels.get(channel)?.attachments.contains_key(&id) {
+        let party = front.parties.get(channel)?;
+        if !party.attachments.contains_key(&id) {
             return None;
         }
         let stream = streams.get_mut(&id)?;
         if !stream.parked.is_empty() || stream.accepts_write(channel).is_err() {
+            return None;
+        }
+        let is_owner = stream.is_owner(channel);
+        if stream.meta.permits(&party.principal, is_owner, Right::Write).is_err() {
             return None;
         }
         let ceiling = stream.ceiling(&front.budget);

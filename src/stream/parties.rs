@@ -1,19 +1,24 @@
-//! What the core knows of each channel of its worker.
+//! What the core knows of each channel of its worker: a party, with its principal.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::access::Principal;
 use crate::id::{ChannelId, Door, StreamId, Token};
+use crate::stream::message::Asker;
 use crate::stream::meta::Meta;
 use crate::stream::readers::ReaderKey;
 use crate::stream::{AttachOptions, StreamReport};
 
-/// One channel.
+/// One channel, as the core has it: who it is, what it is connected to, and what it waits for.
 #[derive(Debug)]
-pub(super) struct Channel {
+pub(super) struct Party {
     pub(super) id: ChannelId,
+    /// What it may see and do.
+    pub(super) principal: Principal,
+    /// Its address, for people.
     pub(super) peer: Arc<str>,
     pub(super) door: Door,
     pub(super) attachments: FxHashMap<StreamId, Attachment>,
@@ -21,7 +26,7 @@ pub(super) struct Channel {
     pub(super) finished: VecDeque<StreamId>,
     pub(super) subscriptions: Vec<Arc<str>>,
     /// Streams, on any worker, that end with the channel.
-    pub(super) owned: Vec<StreamId>,
+    pub(super) owned: FxHashSet<StreamId>,
     pub(super) waiting: Option<Waiting>,
     /// Why no further command is taken, besides `waiting`.
     pub(super) is_over_bound: bool,
@@ -99,16 +104,17 @@ pub(super) struct Found {
     pub(super) is_new: bool,
 }
 
-impl Channel {
-    pub(super) fn new(id: ChannelId, door: Door, peer: Arc<str>) -> Channel {
-        Channel {
+impl Party {
+    pub(super) fn new(id: ChannelId, principal: Principal, door: Door, peer: Arc<str>) -> Party {
+        Party {
             id,
+            principal,
             peer,
             door,
             attachments: FxHashMap::default(),
             finished: VecDeque::new(),
             subscriptions: Vec::new(),
-            owned: Vec::new(),
+            owned: FxHashSet::default(),
             waiting: None,
             is_over_bound: false,
             reads_paused: false,
@@ -120,6 +126,11 @@ impl Channel {
             served_in: 0,
             finishing: Finishing::No,
         }
+    }
+
+    /// Who it is, for the home of a stream.
+    pub(super) fn asker(&self) -> Asker {
+        Asker { channel: self.id, principal: self.principal.clone() }
     }
 
     /// Whether no further command may be taken.
@@ -157,33 +168,33 @@ impl Channel {
     }
 }
 
-/// The channels of one worker, by slot. A channel that has gone is found no more, also when another
-/// has its slot.
+/// The parties of one worker, by their channels' slots. One that has gone is found no more, also
+/// when another has its slot.
 #[derive(Debug, Default)]
-pub(super) struct Channels {
-    slots: Vec<Option<Box<Channel>>>,
+pub(super) struct Parties {
+    slots: Vec<Option<Box<Party>>>,
 }
 
-impl Channels {
-    pub(super) fn insert(&mut self, channel: Channel) {
-        let slot = channel.id.slot as usize;
+impl Parties {
+    pub(super) fn insert(&mut self, party: Party) {
+        let slot = party.id.slot as usize;
         if self.slots.len() <= slot {
             self.slots.resize_with(slot + 1, || None);
         }
-        self.slots[slot] = Some(Box::new(channel));
+        self.slots[slot] = Some(Box::new(party));
     }
 
-    pub(super) fn get(&self, id: ChannelId) -> Option<&Channel> {
-        let channel = self.slots.get(id.slot as usize)?.as_deref()?;
-        (channel.id == id).then_some(channel)
+    pub(super) fn get(&self, id: ChannelId) -> Option<&Party> {
+        let party = self.slots.get(id.slot as usize)?.as_deref()?;
+        (party.id == id).then_some(party)
     }
 
-    pub(super) fn get_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
-        let channel = self.slots.get_mut(id.slot as usize)?.as_deref_mut()?;
-        (channel.id == id).then_some(channel)
+    pub(super) fn get_mut(&mut self, id: ChannelId) -> Option<&mut Party> {
+        let party = self.slots.get_mut(id.slot as usize)?.as_deref_mut()?;
+        (party.id == id).then_some(party)
     }
 
-    pub(super) fn remove(&mut self, id: ChannelId) -> Option<Box<Channel>> {
+    pub(super) fn remove(&mut self, id: ChannelId) -> Option<Box<Party>> {
         self.get(id)?;
         self.slots[id.slot as usize].take()
     }
