@@ -6,12 +6,19 @@ use crate::id::StreamId;
 use crate::stream::readers::READ_REPLY_BYTES_MAX;
 use crate::stream::{CoreLimits, Refusal};
 
+/// What streams may borrow for writes that must be taken whole: this part of the limit.
+const LENT_PART: u64 = 8;
+
 /// One engine's share of the memory limit.
 ///
 /// What counts: the log of each stream at home here, and at least
 /// [`CoreLimits::stream_bytes_min`] of it whether it is used or not; the writes that channels of
 /// this worker have parked, wherever the stream is; what the driver says of messages under way in
 /// and out. A view shares its home's bytes, so it does not count.
+///
+/// A write that is to be taken whole and that is larger than what is set aside borrows: it has been
+/// held as a parked write before, so moving it costs nothing, and its stream has nothing else to
+/// keep then. All that is lent this way is an eighth of the limit at most.
 ///
 /// Over the limit nothing is dropped. A stream's buffer is as large as what it has then, and never
 /// smaller than the part that is set aside for it: a stream whose readers read goes on, whoever
@@ -123,13 +130,34 @@ impl Budget {
         self.starved.push_back(stream);
     }
 
-    /// Whether memory has come for a stream that waits for it.
-    pub(super) fn can_feed(&self) -> bool {
-        !self.starved.is_empty() && !self.is_spent()
+    /// The stream that has waited longest.
+    pub(super) fn first_starved(&self) -> Option<StreamId> {
+        self.starved.front().copied()
     }
 
-    /// The stream that has waited longest, if there is memory for it.
-    pub(super) fn next_starved(&mut self) -> Option<StreamId> {
-        if self.can_feed() { self.starved.pop_front() } else { None }
+    /// The same, which is noted no longer.
+    pub(super) fn pop_starved(&mut self) -> Option<StreamId> {
+        self.starved.pop_front()
+    }
+
+    /// Whether a stream that counts `charged` may hold `size` bytes instead: one write, taken whole
+    /// though there is no memory for it.
+    pub(super) fn may_lend(&self, charged: u64, size: u64) -> bool {
+        self.streams - charged + size <= self.whole_write_max()
+    }
+
+    fn whole_write_max(&self) -> u64 {
+        self.max + self.max / LENT_PART
+    }
+
+    /// Whether a write that must be taken whole can be, however much memory comes free.
+    pub(super) fn admit_whole(&self, size: u64) -> Result<(), Refusal> {
+        let most = self.whole_write_max();
+        if size <= most {
+            return Ok(());
+        }
+        Err(Refusal::Limit(format!(
+            "the write has {size} bytes and a worker of the broker memory for {most}; write less at once"
+        )))
     }
 }

@@ -22,7 +22,8 @@ use crate::time::Instant;
 /// ```
 ///
 /// Invariant: `log.len() <= buffer_bytes`; no reader that holds the buffer, here or on another
-/// worker, has its cursor before `log.start()`; while something is parked, there is no space.
+/// worker, has its cursor before `log.start()`; while something is parked, there is no room for the
+/// write whose turn it is. A write of at most `BufferSize` is in the log whole or not at all.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) meta: Arc<Meta>,
@@ -59,12 +60,21 @@ pub(super) struct Stream {
     /// Bytes or the end have come that readers have not been looked at for.
     pub(super) has_news: bool,
     pub(super) is_dirty: bool,
-    /// Whether the budget lists the stream as one that waits for memory.
-    pub(super) is_starved: bool,
+    /// What memory the write whose turn it is waits for; the budget lists the stream then.
+    pub(super) starved_for: Option<Want>,
     /// What the stream counts in the budget.
     pub(super) charged: u64,
     /// Bytes accepted, ever.
     pub(super) accepted_bytes: u64,
+}
+
+/// Memory that a write waits for whose stream has space.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Want {
+    /// What the stream would hold with it.
+    held: u64,
+    /// The stream has nothing else to keep: it may borrow.
+    is_alone: bool,
 }
 
 /// An end that has been asked for.
@@ -151,7 +161,7 @@ impl Stream {
             is_timer_stale: false,
             has_news: false,
             is_dirty: false,
-            is_starved: false,
+            starved_for: None,
             charged: 0,
             accepted_bytes: 0,
         }
@@ -170,6 +180,11 @@ impl Stream {
             }
             self.writers.push(channel);
         }
+    }
+
+    /// Whether it is one of a pair of test streams.
+    pub(super) fn is_test(&self) -> bool {
+        self.pump.is_some() || self.pumped_from.is_some()
     }
 
     /// Whether writes are refused from now on.
@@ -224,6 +239,45 @@ impl Stream {
             return wanted;
         }
         self.space(ceiling).min(wanted)
+    }
+
+    /// Whether a write of this size is stored whole or not at all. One larger than the buffer goes
+    /// in as space frees; so does every parked write on a test stream, whose clients count on the
+    /// reference's exact capacity.
+    pub(super) fn takes_whole(&self, size: u64) -> bool {
+        size <= self.meta.buffer_bytes && !self.is_test()
+    }
+
+    /// How many of a write's last `rest` bytes go in now, and under which ceiling.
+    pub(super) fn admit(&mut self, size: u64, rest: u64, budget: &Budget) -> (u64, u64) {
+        let ceiling = self.ceiling(budget);
+        let room = self.room_for(rest, ceiling);
+        if room == rest || !self.takes_whole(size) {
+            return (room, ceiling);
+        }
+        let is_lent = self.has_nothing_held() && budget.may_lend(self.charged, size);
+        if is_lent { (size, size.max(ceiling)) } else { (0, ceiling) }
+    }
+
+    fn has_nothing_held(&mut self) -> bool {
+        self.holding_floor() == self.log.end()
+    }
+
+    /// What lacks where `admit` finds no room: memory, or, if `None`, space in the buffer.
+    pub(super) fn want(&mut self, size: u64) -> Option<Want> {
+        let needed = if self.takes_whole(size) { size } else { 1 };
+        let held = self.log.end().since(self.holding_floor());
+        let has_space = held + needed <= self.meta.buffer_bytes;
+        let is_alone = held == 0 && self.takes_whole(size);
+        has_space.then_some(Want { held: held + needed, is_alone })
+    }
+
+    /// Whether there is memory for what waits for it.
+    pub(super) fn can_be_fed(&self, budget: &Budget) -> bool {
+        self.starved_for.is_none_or(|want| {
+            want.held <= self.charged + budget.free()
+                || (want.is_alone && budget.may_lend(self.charged, want.held))
+        })
     }
 
     /// Lets go of what must give way to `count` more bytes, which `space` has room for.

@@ -1,4 +1,4 @@
-//! Writes that wait for space, in fair order.
+//! Writes that wait for room, in fair order.
 
 use std::collections::VecDeque;
 
@@ -6,9 +6,10 @@ use bytes::{Buf, Bytes};
 use rustc_hash::FxHashMap;
 
 use crate::id::{ChannelId, Token};
+use crate::stream::Refusal;
 use crate::time::Instant;
 
-/// A write of which not all bytes have found space.
+/// A write of which not all bytes have found room.
 #[derive(Debug)]
 pub(super) struct ParkedWrite {
     pub(super) token: Token,
@@ -18,6 +19,29 @@ pub(super) struct ParkedWrite {
     pub(super) size: u64,
     /// When it came.
     pub(super) since: Instant,
+}
+
+impl ParkedWrite {
+    /// How many of its bytes have gone in.
+    fn taken(&self) -> u64 {
+        self.size - self.rest.len() as u64
+    }
+
+    /// What its writer is told where it ends early because its channel goes or gives way.
+    pub(super) fn cancelled(&self) -> Refusal {
+        match self.taken() {
+            0 => Refusal::Cancelled,
+            taken => Refusal::CancelledAfter { taken, size: self.size },
+        }
+    }
+
+    /// What its writer is told where it ends early because the stream does.
+    pub(super) fn end_of_file(&self) -> Refusal {
+        match self.taken() {
+            0 => Refusal::EndOfFile,
+            taken => Refusal::EndOfFileAfter { taken, size: self.size },
+        }
+    }
 }
 
 /// The parked writes of one stream: each channel's in the order they came, the channels in turn, so
@@ -46,7 +70,7 @@ impl ParkedWrites {
         self.0.as_ref().map_or(0, |queues| queues.count)
     }
 
-    /// Their bytes that have found no space.
+    /// Their bytes that have found no room.
     pub(super) fn bytes(&self) -> u64 {
         self.0.as_ref().map_or(0, |queues| queues.bytes)
     }
@@ -54,6 +78,13 @@ impl ParkedWrites {
     /// Parks a write behind the channel's others.
     pub(super) fn push(&mut self, channel: ChannelId, write: ParkedWrite) {
         self.0.get_or_insert_default().push(channel, write);
+    }
+
+    /// The write whose turn it is: its size, and how many of its bytes have not gone in.
+    pub(super) fn first(&self) -> Option<(u64, u64)> {
+        let queues = self.0.as_ref()?;
+        let write = queues.queues.get(queues.turns.front()?)?.front()?;
+        Some((write.size, write.rest.len() as u64))
     }
 
     /// Takes up to `space` bytes of the write whose turn it is, and the write itself where these
@@ -148,6 +179,7 @@ mod tests {
             parked.push(channel(1), write(text));
         }
         parked.push(channel(2), write("b1"));
+        assert_eq!(parked.first(), Some((4, 4)));
         let mut order = Vec::new();
         while let Some((piece, done)) = parked.take(3) {
             order.push(String::from_utf8(piece.to_vec()).unwrap());

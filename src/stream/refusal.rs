@@ -30,9 +30,25 @@ pub enum Refusal {
     /// A write after the end (code 9).
     #[error("End of file")]
     EndOfFile,
+    /// The end came while a write larger than the stream's buffer was going in (code 9).
+    #[error("End of file: {taken} of the {size} bytes of the write went in")]
+    EndOfFileAfter {
+        /// Bytes that are in the stream.
+        taken: u64,
+        /// The size of the write.
+        size: u64,
+    },
     /// The command was pending when its stream or channel went away (code 6).
     #[error("Command canceled")]
     Cancelled,
+    /// A write larger than the stream's buffer was going in when its channel went away (code 6).
+    #[error("Command canceled: {taken} of the {size} bytes of the write went in")]
+    CancelledAfter {
+        /// Bytes that are in the stream.
+        taken: u64,
+        /// The size of the write.
+        size: u64,
+    },
     /// A value out of range (code 20).
     #[error("Invalid number: {0}")]
     InvalidValue(String),

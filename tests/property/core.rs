@@ -45,6 +45,21 @@ struct ModelStream {
     is_ended: bool,
     is_disposed: bool,
     lossless: bool,
+    buffer_bytes: u64,
+    /// Where writes end: the stream's end is always one of these, or within a write larger than
+    /// its buffer.
+    write_ends: Vec<u64>,
+}
+
+impl ModelStream {
+    fn may_end_at(&self, end: u64) -> bool {
+        let next = self.write_ends.partition_point(|known| *known < end);
+        match self.write_ends.get(next) {
+            Some(known) if *known == end => true,
+            Some(known) => known - self.write_ends[next - 1] > self.buffer_bytes,
+            None => false,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -57,7 +72,7 @@ struct ModelReader {
 
 #[derive(Clone, Copy)]
 enum Asked {
-    Create { lossless: bool },
+    Create { lossless: bool, buffer_bytes: u64 },
     Write(StreamId),
     Read(StreamId),
     Connect(StreamId),
@@ -90,7 +105,7 @@ impl Model {
 
     fn take_reply(&mut self, cluster: &Cluster, channel: ChannelId, asked: Asked, reply: Reply) {
         match (asked, reply) {
-            (Asked::Create { lossless }, Reply::Stream(Ok(stream))) => {
+            (Asked::Create { lossless, buffer_bytes }, Reply::Stream(Ok(stream))) => {
                 let owner = Some(channel);
                 let state = ModelStream {
                     owner,
@@ -98,6 +113,8 @@ impl Model {
                     is_ended: false,
                     is_disposed: false,
                     lossless,
+                    buffer_bytes,
+                    write_ends: vec![0],
                 };
                 self.streams.insert(stream, state);
             }
@@ -245,8 +262,10 @@ impl Run {
                     StallTimeout::After(Duration::from_millis(ms))
                 }
             };
+            let buffer_bytes = properties.buffer_bytes;
             let command = Command::Create(Box::new(properties));
-            return self.send(agent, "create", Asked::Create { lossless }, command);
+            let asked = Asked::Create { lossless, buffer_bytes };
+            return self.send(agent, "create", asked, command);
         }
         let Some(stream) = self.pick_stream() else { return };
         let state = self.model.streams.get_mut(&stream).expect("picked");
@@ -254,10 +273,12 @@ impl Run {
             return;
         }
         if dice < 90 {
-            let len = self.cluster.rng.random_range(0..200);
+            let most = if dice < 15 { 600 } else { 200 };
+            let len = self.cluster.rng.random_range(0..most);
             let data = bytes_at(stream, state.written, len);
             if !state.is_ended && !state.is_disposed {
                 state.written += len;
+                state.write_ends.push(state.written);
             }
             let data = Payload::Borrowed(&data);
             self.send(agent, "write", Asked::Write(stream), Command::Write { stream, data });
@@ -340,6 +361,8 @@ impl Run {
             }
             for stream in &report.streams {
                 assert!(stream.end.since(stream.start) <= stream.buffer_bytes, "{stream:?}");
+                let known = self.model.streams.get(&stream.id);
+                assert!(known.is_none_or(|known| known.may_end_at(stream.end.0)), "{stream:?}");
             }
         }
     }

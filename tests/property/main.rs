@@ -12,3 +12,4 @@ mod plain;
 mod promises;
 mod rights;
 mod takeover;
+mod whole_writes;

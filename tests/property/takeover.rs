@@ -16,7 +16,8 @@ fn a_keyed_stream_waits_for_its_creator_and_goes_on_where_it_stopped() {
             let stream = pair.create(properties);
             pair.connect(stream);
             pair.write(stream, "01234567");
-            assert_eq!(pair.write(stream, "89ab"), None);
+            assert_eq!(pair.write(stream, "89"), Some(Ok(())));
+            assert_eq!(pair.write(stream, "ab"), None);
             pair.cluster.close(pair.agent);
             pair.wait(STALL / 2);
             pair.agent = pair.cluster.open(new_worker);

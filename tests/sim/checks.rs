@@ -1,9 +1,10 @@
 //! What must hold of the broker's own numbers: at any time, at rest, and when everybody has left.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use weir::id::ChannelId;
-use weir::stream::{ReaderReport, StreamReport};
+use weir::stream::{ReaderReport, StallTimeout, StreamReport};
 use weir::worker::ShardReport;
 
 use crate::model::{Asked, Complaint, Key, Tie};
@@ -96,15 +97,20 @@ impl World {
             }
         }
         for stream in streams.values().filter(|stream| stream.parked_writes > 0) {
-            let is_full = stream.end.since(stream.start) == stream.buffer_bytes;
             let spec = self.model.streams.get(&stream.id.0).map(|stream| &stream.spec);
             let is_held = spec.is_none_or(|spec| spec.hold);
             // One that has caught up with what its worker had counts again, also behind the oldest
             // byte.
-            let is_in_the_way = readers.iter().any(|reader| {
-                reader.stream == stream.id && !reader.lagging && reader.position <= stream.start
-            });
-            if !is_full || !(is_held || is_in_the_way) {
+            let holds = |reader: &&&ReaderReport| {
+                let is_viewer = reader.stall_timeout == StallTimeout::After(Duration::ZERO);
+                reader.stream == stream.id && !reader.lagging && !is_viewer
+            };
+            let lowest = readers.iter().filter(holds).map(|reader| reader.position).min();
+            let kept_from = if is_held { stream.start } else { lowest.unwrap_or(stream.end) };
+            let kept = stream.end.since(kept_from.max(stream.start));
+            // What waits is whole, unless it is larger than the buffer.
+            let first_max = stream.parked_bytes.min(stream.buffer_bytes).max(1);
+            if kept + first_max <= stream.buffer_bytes {
                 let readers: Vec<_> = readers.iter().filter(|r| r.stream == stream.id).collect();
                 return Err(format!("nobody is in the way of {stream:?}, {readers:?}"));
             }

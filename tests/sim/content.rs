@@ -27,6 +27,8 @@ pub struct Record {
     pub writer: u8,
     pub number: u32,
     pub len: u32,
+    /// No longer than the stream's buffer: it is stored whole or not at all.
+    pub is_whole: bool,
 }
 
 impl Record {
@@ -53,7 +55,8 @@ pub enum Fate {
     Whole,
     /// Nothing of it is.
     Absent,
-    /// Nothing was told, or that it was cancelled: a part of it may be in.
+    /// Nothing was told: it may be in. Of one larger than the buffer a part may be in, also where
+    /// it was cancelled.
     Unknown,
 }
 
@@ -119,7 +122,8 @@ impl Records {
                 let found = &bytes[..len];
                 return Err(format!("{record:?} has other bytes, at {at}: {found:?}"));
             }
-            if len < record.len as usize && is_cut_short && *fate == Fate::Whole {
+            let may_be_torn = !record.is_whole && *fate == Fate::Unknown;
+            if len < record.len as usize && is_cut_short && !may_be_torn {
                 return Err(format!("{record:?} is torn, at {at}"));
             }
             seen += usize::from(*fate == Fate::Whole);
@@ -138,9 +142,13 @@ impl Records {
 mod tests {
     use super::*;
 
+    fn record(number: u32) -> Record {
+        Record { writer: 4, number, len: 20, is_whole: true }
+    }
+
     fn records() -> (Records, Vec<Record>) {
         let mut records = Records::default();
-        let all: Vec<_> = (0..3).map(|number| Record { writer: 4, number, len: 20 }).collect();
+        let all: Vec<_> = (0..3).map(record).collect();
         for record in &all {
             records.hand_in(*record);
             records.tell(*record, Fate::Whole);
@@ -180,6 +188,12 @@ mod tests {
         ] {
             assert!(records.check(&bytes, is_all).is_err(), "{bytes:?}");
         }
+        records.tell(all[1], Fate::Unknown);
+        let torn = run(&[&a, &b[..10], &c]);
+        assert!(records.check(&torn, false).is_err(), "nobody heard of it, and yet it is torn");
+        let large = Record { is_whole: false, ..all[1] };
+        records.tell(large, Fate::Unknown);
+        assert_eq!(records.check(&torn, false), Ok(()));
         records.tell(all[1], Fate::Absent);
         assert!(records.check(&run(&[&a, &b, &c]), false).is_err());
     }

@@ -192,12 +192,14 @@ impl Peer {
 
     fn write(&mut self, model: &mut Model, stream: u64, scale: Scale, rng: &mut SmallRng) {
         let Some(link) = &self.link else { return };
+        let buffer = model.streams[&stream].spec.buffer;
         let channel = model.channels.get_mut(&link.key).expect("an open channel");
         let number = channel.records;
         channel.records += 1;
         let writer = u8::try_from(link.key).expect("few connections in one run");
         let most = (scale.bytes as u32).max(HEADER_BYTES);
-        let record = Record { writer, number, len: rng.random_range(HEADER_BYTES..=most) };
+        let len = rng.random_range(HEADER_BYTES..=most);
+        let record = Record { writer, number, len, is_whole: u64::from(len) <= buffer };
         self.ask(model, Asked::WriteRecord { stream, record }, rng);
     }
 

@@ -106,6 +106,8 @@ pub struct Stream {
     /// Channels that were its creator at some time.
     pub owners: BTreeSet<Key>,
     pub handed: u64,
+    /// Where the pattern's writes began and ended.
+    writes: BTreeSet<(u64, u64)>,
     pub acked: u64,
     pub records: Records,
     /// The bytes by offset, as far as any reader has seen them.
@@ -135,11 +137,24 @@ impl Stream {
             writer: None,
             owners: BTreeSet::new(),
             handed: 0,
+            writes: BTreeSet::new(),
             acked: 0,
             records: Records::default(),
             seen: Vec::new(),
             end: None,
         }
+    }
+
+    /// Whether a patterned stream may end there, now or for good: between two writes, or within one
+    /// that is larger than the buffer.
+    pub fn may_end_at(&self, end: u64) -> bool {
+        let buffer = self.spec.buffer;
+        let mut writes = self.writes.iter();
+        end == 0
+            || writes.any(|(from, until)| match until - from > buffer {
+                true => (*from..=*until).contains(&end),
+                false => *until == end,
+            })
     }
 
     /// Notes bytes of a stream of records; every reader must see the same.
@@ -174,6 +189,7 @@ impl Model {
                 let state = self.streams.get_mut(stream).expect("a known stream");
                 state.writer = Some((key, offset + len));
                 state.handed = state.handed.max(offset + len);
+                state.writes.insert((*offset, offset + len));
             }
             Asked::WriteRecord { stream, record } => {
                 self.streams.get_mut(stream).expect("a known stream").records.hand_in(*record);
@@ -266,7 +282,7 @@ impl Model {
             Asked::WriteRecord { stream, record } => {
                 let fate = match code {
                     0 => Fate::Whole,
-                    6 | 9 => Fate::Unknown,
+                    6 | 9 if !record.is_whole => Fate::Unknown,
                     _ => Fate::Absent,
                 };
                 let state = self.streams.get_mut(&stream).expect("a known stream");
@@ -317,9 +333,9 @@ impl Model {
                 let state = self.streams.get_mut(&id).expect("a known stream");
                 state.owners.insert(key);
                 if state.spec.is_patterned {
-                    if position < state.acked || position > state.handed {
-                        let (acked, handed) = (state.acked, state.handed);
-                        return Err(format!("adopt tells {position}, not {acked} to {handed}"));
+                    if position < state.acked || !state.may_end_at(position) {
+                        let (acked, writes) = (state.acked, &state.writes);
+                        return Err(format!("adopt tells {position}, not {acked}: {writes:?}"));
                     }
                     // One that writes already was answered by the reply to `create`, and has gone
                     // on.
@@ -441,9 +457,9 @@ impl Model {
                 return Err(format!("no numbers in {object}"));
             };
             let state = &self.streams[&id];
-            let is_beyond = state.spec.is_patterned && end > state.handed;
+            let is_beyond = state.spec.is_patterned && !state.may_end_at(end);
             if start > end || end - start > size || is_beyond {
-                return Err(format!("{object} when {} bytes were written", state.handed));
+                return Err(format!("{object} when {:?} was written", state.writes));
             }
             if object.get("Key").is_some() {
                 return Err("the key is told".to_owned());

@@ -91,7 +91,8 @@ impl Reader {
         self.has_end |= eos;
         if let (true, Some(place)) = (eos, self.place()) {
             let end = *stream.end.get_or_insert(place);
-            if end != place || (stream.spec.is_patterned && place < stream.acked) {
+            let is_odd = stream.spec.is_patterned && !stream.may_end_at(end);
+            if end != place || is_odd || (stream.spec.is_patterned && place < stream.acked) {
                 let acked = stream.acked;
                 return Err(format!("the end at {place}; it was {end}, {acked} are accepted"));
             }

@@ -342,7 +342,8 @@ impl Front {
     pub(super) fn cancel_writes(&mut self, stream: &mut Stream, channel: ChannelId) {
         let id = stream.meta.id;
         for write in stream.parked.remove_channel(channel) {
-            self.answer_write(id, channel, write.token, write.size, Err(Refusal::Cancelled));
+            let error = Err(write.cancelled());
+            self.answer_write(id, channel, write.token, write.size, error);
         }
         if let Some((channel, token)) = stream.take_ending_of(channel) {
             self.answer_write(id, channel, token, 0, Err(Refusal::Cancelled));

@@ -213,7 +213,7 @@ impl Engine {
             return Err(Refusal::UnknownContext(format!("{id} is no test stream")));
         }
         for (channel, write) in stream.parked.remove_all() {
-            let error = Err(Refusal::EndOfFile);
+            let error = Err(write.end_of_file());
             front.answer_write(id, channel, write.token, write.size, error);
         }
         if let Some((channel, token)) = stream.ending.take().and_then(|ending| ending.by) {
@@ -508,11 +508,5 @@ impl Front {
         if workers == 0 {
             self.effects.push_back(Effect::Finished { channel: id });
         }
-    }
-}
-
-impl Stream {
-    pub(super) fn is_test(&self) -> bool {
-        self.pump.is_some() || self.pumped_from.is_some()
     }
 }

@@ -223,7 +223,7 @@ impl Engine {
 
     /// When `handle_timeout` must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        if !self.front.dirty.is_empty() || self.front.budget.can_feed() {
+        if !self.front.dirty.is_empty() || self.can_feed() {
             return Some(Instant::default());
         }
         self.front.timers.first().map(|(at, _)| *at)

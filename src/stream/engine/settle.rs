@@ -44,11 +44,22 @@ impl Engine {
         if let Some(id) = self.front.dirty.pop_front() {
             return Some(id);
         }
-        let id = self.front.budget.next_starved()?;
+        if !self.can_feed() {
+            return None;
+        }
+        let id = self.front.budget.pop_starved()?;
         if let Some(stream) = self.streams.get_mut(&id) {
-            stream.is_starved = false;
+            stream.starved_for = None;
         }
         Some(id)
+    }
+
+    /// Whether memory has come for the stream that has waited for some longest.
+    pub(super) fn can_feed(&self) -> bool {
+        let first = self.front.budget.first_starved();
+        first.is_some_and(|id| {
+            self.streams.get(&id).is_none_or(|stream| stream.can_be_fed(&self.front.budget))
+        })
     }
 
     /// Settles one stream; returns whether something is left for the next turn.
@@ -241,17 +252,16 @@ impl Front {
         served
     }
 
-    /// Lets parked writes in as far as there is space. Returns whether a byte or a write went in.
+    /// Lets parked writes in as far as there is room. Returns whether a byte or a write went in.
     fn unpark(&mut self, now: Instant, stream: &mut Stream) -> bool {
         let mut went_in = false;
-        while !stream.parked.is_empty() {
-            let ceiling = stream.ceiling(&self.budget);
-            let space = stream.space(ceiling);
-            if space == 0 {
-                self.note_starved(stream);
+        while let Some((size, rest)) = stream.parked.first() {
+            let (count, ceiling) = stream.admit(size, rest, &self.budget);
+            if count == 0 && rest > 0 {
+                self.note_starved(stream, size);
                 break;
             }
-            let Some((piece, done)) = stream.parked.take(space) else { break };
+            let Some((piece, done)) = stream.parked.take(count) else { break };
             let len = piece.len();
             self.append(stream, &Payload::Owned(piece), len, ceiling);
             went_in = true;
@@ -267,11 +277,11 @@ impl Front {
         went_in
     }
 
-    /// Lists a stream whose own buffer has space, so that it is looked at when there is memory.
-    fn note_starved(&mut self, stream: &mut Stream) {
-        let buffer = stream.meta.buffer_bytes;
-        if !stream.is_starved && stream.space(buffer) > 0 {
-            stream.is_starved = true;
+    /// Lists a stream whose own buffer has space for a write of this size, so that it is looked at
+    /// when there is memory.
+    fn note_starved(&mut self, stream: &mut Stream, size: u64) {
+        let Some(want) = stream.want(size) else { return };
+        if stream.starved_for.replace(want).is_none() {
             self.budget.starve(stream.meta.id);
         }
     }

@@ -99,7 +99,8 @@ impl Engine {
         }
     }
 
-    /// Appends what there is space for and parks the rest.
+    /// Appends the write, or parks it: whole, or what there is no room for of one larger than the
+    /// buffer.
     pub(super) fn write(
         &mut self,
         now: Instant,
@@ -133,10 +134,15 @@ impl Engine {
             return front.done(channel, token.clone(), Err(error));
         }
         let len = data.len();
+        if stream.takes_whole(len as u64)
+            && let Err(error) = front.budget.admit_whole(len as u64)
+        {
+            return front.done(channel, token.clone(), Err(error));
+        }
         let (mut taken, mut ceiling) = (0, stream.meta.buffer_bytes);
         if stream.parked.is_empty() {
-            ceiling = stream.ceiling(&front.budget);
-            taken = stream.room_for(len as u64, ceiling) as usize;
+            let (count, under) = stream.admit(len as u64, len as u64, &front.budget);
+            (taken, ceiling) = (count as usize, under);
         }
         // Only a channel that cannot free the space itself may be kept from speaking; another that
         // goes on writing is told no.
@@ -148,6 +154,10 @@ impl Engine {
         }
         if taken > 0 {
             front.append(stream, &data, taken, ceiling);
+            front.mark(stream);
+        }
+        if taken == len && stream.parked.is_empty() {
+            return front.done(channel, token.clone(), Ok(()));
         }
         let write = ParkedWrite {
             token: token.clone(),
@@ -213,10 +223,15 @@ impl Engine {
             Ok(stream) => stream,
             Err(error) => return front.answer_write(id, channel, token, size, Err(error)),
         };
+        if stream.takes_whole(size)
+            && let Err(error) = front.budget.admit_whole(size)
+        {
+            return front.answer_write(id, channel, token, size, Err(error));
+        }
         let mut taken = 0;
         if stream.parked.is_empty() {
-            let ceiling = stream.ceiling(&front.budget);
-            taken = stream.room_for(size, ceiling) as usize;
+            let (count, ceiling) = stream.admit(size, size, &front.budget);
+            taken = count as usize;
             front.append(stream, &Payload::Owned(data.clone()), taken, ceiling);
         }
         front.mark(stream);
