@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::id::{ChannelId, Offset, StreamId, Token, WorkerId};
+use crate::id::{ChannelId, Offset, Token, WorkerId};
 use crate::stream::budget::Budget;
 use crate::stream::log::Log;
 use crate::stream::marks::Marks;
 use crate::stream::meta::Meta;
 use crate::stream::park::ParkedWrites;
-use crate::stream::pump::Pump;
 use crate::stream::readers::Readers;
 use crate::stream::{Direction, Payload, Refusal, StreamReport};
 use crate::time::Instant;
@@ -39,10 +38,8 @@ pub(super) struct Stream {
     pub(super) ending: Option<Ending>,
     pub(super) owner: Option<Owner>,
     pub(super) key: Option<Box<str>>,
-    /// Where the bytes go on from here, on the input of a pair of test streams.
-    pub(super) pump: Option<Box<Pump>>,
-    /// Where they come from, on its output.
-    pub(super) pumped_from: Option<StreamId>,
+    /// Up to where the broker itself has taken the bytes, where it moves them to another stream.
+    pub(super) pumped_to: Option<Offset>,
     pub(super) is_ended: bool,
     pub(super) is_disposed: bool,
     pub(super) is_cut_off: bool,
@@ -137,10 +134,11 @@ impl RemoteView {
 
 impl Stream {
     pub(super) fn new(meta: Arc<Meta>, owner: Option<Owner>) -> Stream {
+        let origin = meta.origin;
         Stream {
             meta,
-            log: Log::default(),
-            marks: Marks::default(),
+            log: Log::starting_at(origin),
+            marks: Marks::starting_at(origin),
             readers: Readers::default(),
             views: Vec::new(),
             writers: Vec::new(),
@@ -148,8 +146,7 @@ impl Stream {
             ending: None,
             owner,
             key: None,
-            pump: None,
-            pumped_from: None,
+            pumped_to: None,
             is_ended: false,
             is_disposed: false,
             is_cut_off: false,
@@ -182,9 +179,9 @@ impl Stream {
         }
     }
 
-    /// Whether it is one of a pair of test streams.
-    pub(super) fn is_test(&self) -> bool {
-        self.pump.is_some() || self.pumped_from.is_some()
+    /// Whether the broker itself takes its bytes: it is the input of a pair of test streams.
+    fn is_pumped(&self) -> bool {
+        self.pumped_to.is_some()
     }
 
     /// Whether writes are refused from now on.
@@ -209,17 +206,20 @@ impl Stream {
         if self.is_held {
             return self.log.start();
         }
-        let pump = self.pump.as_ref().map(|pump| pump.cursor);
         let remote = self.views.iter().filter_map(|view| view.lowest(view.holding));
-        remote.chain(self.readers.holding_floor()).chain(pump).min().unwrap_or(end).min(end)
+        remote
+            .chain(self.readers.holding_floor())
+            .chain(self.pumped_to)
+            .min()
+            .unwrap_or(end)
+            .min(end)
     }
 
     /// The oldest byte that somebody has not read.
     pub(super) fn floor(&mut self) -> Offset {
         let end = self.log.end();
-        let pump = self.pump.as_ref().map(|pump| pump.cursor);
         let remote = self.views.iter().filter_map(|view| view.lowest(view.floor));
-        remote.chain(self.readers.floor()).chain(pump).min().unwrap_or(end).min(end)
+        remote.chain(self.readers.floor()).chain(self.pumped_to).min().unwrap_or(end).min(end)
     }
 
     /// The most bytes that the log may have now: the buffer, or what there is memory for.
@@ -245,7 +245,7 @@ impl Stream {
     /// in as space frees; so does every parked write on a test stream, whose clients count on the
     /// reference's exact capacity.
     pub(super) fn takes_whole(&self, size: u64) -> bool {
-        size <= self.meta.buffer_bytes && !self.is_test()
+        size <= self.meta.buffer_bytes && !self.is_pumped()
     }
 
     /// How many of a write's last `rest` bytes go in now, and under which ceiling.
@@ -316,7 +316,7 @@ impl Stream {
             && self.readers.is_empty()
             && self.views.is_empty()
             && self.parked.is_empty()
-            && self.pump.as_ref().is_none_or(|pump| pump.is_done())
+            && self.pumped_to.is_none()
             && self.linger_until.is_none_or(|until| until <= now)
     }
 

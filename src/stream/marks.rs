@@ -49,12 +49,17 @@ impl Rate {
 }
 
 impl Marks {
+    /// Those of a stream whose first byte has this offset.
+    pub(super) fn starting_at(origin: Offset) -> Marks {
+        Marks { marks: Vec::new(), rate: Rate { began_end: origin, ..Rate::default() } }
+    }
+
     /// Notes that everything before `end` is there now. Nobody asks for bytes before `needed` any
     /// more.
     pub(super) fn note(&mut self, now: Instant, needed: Offset, end: Offset) {
         let last = match self.marks.last_mut() {
             Some(last) if last.end >= end => return,
-            None if end == Offset::ZERO => return,
+            None if end == self.rate.began_end => return,
             last => last,
         };
         if let Some(last) = last

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::id::{StreamId, WorkerId};
+use crate::id::{Offset, StreamId, WorkerId};
 use crate::stream::{Direction, Properties, StallTimeout};
 use crate::time::Instant;
 
@@ -21,6 +21,8 @@ pub struct Meta {
     pub(super) stall_timeout: StallTimeout,
     pub(super) linger: Duration,
     pub(super) keep_for: Duration,
+    /// The offset of its first byte.
+    pub(super) origin: Offset,
     pub(super) created_at: Instant,
 }
 
@@ -38,6 +40,7 @@ impl Meta {
             stall_timeout: properties.stall_timeout,
             linger: properties.linger,
             keep_for: properties.keep_for,
+            origin: properties.origin,
             created_at: now,
         }
     }

@@ -70,6 +70,9 @@ pub struct Properties {
     pub key: Option<String>,
     /// How long a keyed stream waits for its creator after the creator's channel broke.
     pub keep_for: Duration,
+    /// The offset of the first byte: a copy of a stream goes on where the original does. Peers
+    /// cannot choose it.
+    pub origin: Offset,
 }
 
 impl Properties {
@@ -92,6 +95,7 @@ impl Properties {
             linger: Duration::ZERO,
             key: None,
             keep_for: Duration::ZERO,
+            origin: Offset::ZERO,
         }
     }
 }

@@ -66,6 +66,13 @@ pub(super) struct Attachment {
     pub(super) is_finished: bool,
 }
 
+impl Attachment {
+    /// Whether a subscription has nothing to add: the channel reads the stream, or cannot.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.is_finished && (self.reader.is_some() || !self.can_read)
+    }
+}
+
 /// The command for which the channel waits, and what its answer needs.
 #[derive(Debug)]
 pub(super) struct Waiting {

@@ -19,19 +19,11 @@ pub(super) struct Pump {
     pub(super) cursor: Offset,
     pipe: VecDeque<Bytes>,
     pipe_bytes: u64,
-    /// Whether the output has been told the end.
-    pub(super) has_ended: bool,
 }
 
 impl Pump {
     pub(super) fn new(output: StreamId) -> Pump {
-        Pump {
-            output,
-            cursor: Offset::ZERO,
-            pipe: VecDeque::new(),
-            pipe_bytes: 0,
-            has_ended: false,
-        }
+        Pump { output, cursor: Offset::ZERO, pipe: VecDeque::new(), pipe_bytes: 0 }
     }
 
     /// Takes up to `space` bytes for the output from the pipe and then from the input, and fills
@@ -70,10 +62,5 @@ impl Pump {
     /// Whether all of the input's bytes have gone to the output.
     pub(super) fn is_drained(&self, input: &Log) -> bool {
         self.pipe_bytes == 0 && self.cursor == input.end()
-    }
-
-    /// Whether the output knows its end, so that the input is needed no more.
-    pub(super) fn is_done(&self) -> bool {
-        self.has_ended
     }
 }

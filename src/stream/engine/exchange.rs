@@ -2,6 +2,7 @@
 
 use crate::id::{ChannelId, StreamId, WorkerId};
 use crate::stream::engine::Engine;
+use crate::stream::engine::attach::{Manner, Site};
 use crate::stream::message::{Body, Grant};
 use crate::stream::parties::{Finishing, Waiting, WaitingFor};
 use crate::stream::view::ViewReport;
@@ -87,7 +88,8 @@ impl Engine {
                     self.take_grant(grant);
                     self.give_back(channel, grant);
                     self.own(channel, grant.meta.id);
-                    self.attach_there(now, channel, grant, AttachOptions::default(), false);
+                    let options = AttachOptions::default();
+                    let _ = self.attach_to(now, channel, Site::View(grant), options, Manner::Own);
                 }
                 if let Some(waiting) = self.front.take_waiting(channel) {
                     let reply = Reply::Adopted(result.map(|(position, _)| position));
@@ -128,13 +130,17 @@ impl Engine {
             self.give_back(channel, grant);
         }
         let Some(Waiting { token, what }) = self.front.take_waiting(channel) else { return };
-        let (options, moves) = match &what {
-            WaitingFor::Attach(options) => (*options, true),
-            _ => (AttachOptions::default(), false),
+        let (options, manner) = match &what {
+            WaitingFor::Attach(options) => (*options, Manner::Move),
+            _ => (AttachOptions::default(), Manner::Join),
         };
-        if let Ok(grant) = &result {
-            self.attach_there(now, channel, grant, options, moves);
-        }
+        let result = result.and_then(|grant| {
+            let attached = self.attach_to(now, channel, Site::View(&grant), options, manner);
+            if attached.is_err() {
+                self.give_up_grant(channel, &grant);
+            }
+            attached.map(|_| grant)
+        });
         match what {
             WaitingFor::Attach(_) => {
                 let place = result.map(|grant| (grant.position, grant.lost));

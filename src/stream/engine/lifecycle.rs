@@ -3,19 +3,14 @@
 use crate::access::Right;
 use crate::id::{ChannelId, StreamId, Token};
 use crate::stream::engine::Engine;
+use crate::stream::engine::attach::{Manner, Site};
 use crate::stream::front::Front;
 use crate::stream::home::{Ending, Owner, Stream};
 use crate::stream::message::{Asker, Body, Grant};
 use crate::stream::meta::Meta;
 use crate::stream::parties::{Finishing, WaitingFor};
-use crate::stream::pump::Pump;
-use crate::stream::{
-    AttachOptions, Direction, Effect, From, Properties, Refusal, Reply, StallTimeout,
-};
+use crate::stream::{AttachOptions, Direction, Effect, From, Properties, Refusal, Reply};
 use crate::time::Instant;
-
-/// The type of test streams, as in the reference agent.
-const TEST_STREAM_TYPE: &str = "Diagnostics";
 
 impl Engine {
     /// `StreamBroker.create`: subscribers hear of the stream before the creator has its reply.
@@ -49,6 +44,7 @@ impl Engine {
             )));
         }
         self.admits_streams(&[properties.buffer_bytes])?;
+        self.front.admits_attachment(channel, self.next_id())?;
         let Some(party) = self.front.parties.get_mut(channel) else {
             return Err(Refusal::Cancelled);
         };
@@ -56,7 +52,7 @@ impl Engine {
             return Err(Refusal::Denied(Right::Create));
         }
         let owner = Owner { channel, peer: party.peer.clone() };
-        let id = self.next_id();
+        let id = self.take_id();
         if let Some(party) = self.front.parties.get_mut(channel) {
             party.owned.insert(id);
         }
@@ -69,7 +65,7 @@ impl Engine {
     }
 
     /// Whether streams with these buffers may be made.
-    fn admits_streams(&self, buffers: &[u64]) -> Result<(), Refusal> {
+    pub(super) fn admits_streams(&self, buffers: &[u64]) -> Result<(), Refusal> {
         let most = self.front.limits.streams_max;
         if self.streams.len() + buffers.len() > most {
             let error = format!("the broker has {most} streams here; dispose some");
@@ -79,88 +75,30 @@ impl Engine {
         self.front.budget.admit(sizes.sum())
     }
 
-    /// A number whose remainder is this worker.
-    fn next_id(&mut self) -> StreamId {
-        let turn = self.created;
+    /// The ID that the next stream gets: its remainder by the count of workers is this worker.
+    pub(super) fn next_id(&self) -> StreamId {
+        StreamId(self.created * u64::from(self.front.workers) + u64::from(self.front.me.0))
+    }
+
+    pub(super) fn take_id(&mut self) -> StreamId {
+        let id = self.next_id();
         self.created += 1;
-        StreamId(turn * u64::from(self.front.workers) + u64::from(self.front.me.0))
+        id
     }
 
     /// Makes a stream known: to its creator, then to whoever subscribed.
-    fn introduce(&mut self, now: Instant, stream: Stream, creator: Option<ChannelId>) {
+    pub(super) fn introduce(&mut self, now: Instant, stream: Stream, creator: Option<ChannelId>) {
         self.past.name(&stream.meta.stream_type);
         let meta = stream.meta.clone();
         let mut stream = stream;
         self.front.recharge(&mut stream);
         self.streams.insert(Box::new(stream));
         if let Some(creator) = creator {
-            if meta.direction == Direction::In {
-                // It reads from the first byte.
-                let _ = self.attach_here(now, creator, meta.id, AttachOptions::default(), false);
-            } else {
-                self.attach_silently(creator, meta.id);
-            }
+            let options = AttachOptions::default();
+            let _ = self.attach_to(now, creator, Site::Home(meta.id), options, Manner::Own);
         }
         self.announce_there(meta.id);
         self.announce_here(now, &meta);
-    }
-
-    /// `Diagnostics.createTestStreams`: a pair that outlives the channel and never loses.
-    pub(super) fn create_test_streams(
-        &mut self,
-        now: Instant,
-        channel: ChannelId,
-        token: &Token,
-        input_bytes: u64,
-        output_bytes: u64,
-    ) {
-        let result = self.create_pair(now, channel, input_bytes, output_bytes);
-        self.front.reply(channel, token.clone(), Reply::TestStreams(result));
-    }
-
-    fn create_pair(
-        &mut self,
-        now: Instant,
-        channel: ChannelId,
-        input_bytes: u64,
-        output_bytes: u64,
-    ) -> Result<(StreamId, StreamId), Refusal> {
-        let most = self.front.limits.buffer_bytes_max;
-        for size in [input_bytes, output_bytes] {
-            if size == 0 || size > most {
-                return Err(Refusal::InvalidValue(format!("a size is {size}, not 1 to {most}")));
-            }
-        }
-        let party = self.front.parties.get(channel);
-        if !party.is_some_and(|party| party.principal.has(Right::Create)) {
-            return Err(Refusal::Denied(Right::Create));
-        }
-        self.admits_streams(&[input_bytes, output_bytes])?;
-        let pairs = self.front.limits.test_streams_max;
-        if self.test_streams >= 2 * pairs {
-            let error = format!("there are {pairs} pairs of test streams here; dispose some");
-            return Err(Refusal::Limit(error));
-        }
-        let (input, output) = (self.next_id(), self.next_id());
-        self.test_streams += 2;
-        let make = |id, direction, size| {
-            let mut properties = Properties::new(TEST_STREAM_TYPE);
-            properties.direction = direction;
-            properties.buffer_bytes = size;
-            properties.history_bytes = 0;
-            properties.stall_timeout = StallTimeout::Never;
-            Stream::new(Meta::new(id, self.front.me, now, &properties).into(), None)
-        };
-        let mut source = make(input, Direction::In, input_bytes);
-        source.pump = Some(Box::new(Pump::new(output)));
-        let mut sink = make(output, Direction::Out, output_bytes);
-        sink.pumped_from = Some(input);
-        // What is written right before a client connects to the output is there for it; a writer
-        // that nobody reads is not kept waiting all the same (`pump`).
-        sink.is_held = true;
-        self.introduce(now, source, None);
-        self.introduce(now, sink, None);
-        Ok((input, output))
     }
 
     /// `StreamBroker.dispose` and `Diagnostics.disposeTestStream`.
@@ -204,12 +142,12 @@ impl Engine {
         id: StreamId,
         only_test_streams: bool,
     ) -> Result<(), Refusal> {
-        let Engine { front, streams, .. } = self;
+        let Engine { front, streams, pairs, .. } = self;
         let stream = match streams.get_mut(&id) {
             Some(stream) if !stream.is_disposed => stream,
             _ => return Err(Refusal::no_stream(id)),
         };
-        if only_test_streams && !stream.is_test() {
+        if only_test_streams && !pairs.contains(id) {
             return Err(Refusal::UnknownContext(format!("{id} is no test stream")));
         }
         for (channel, write) in stream.parked.remove_all() {
@@ -251,6 +189,9 @@ impl Engine {
     ) {
         let Some(party) = self.front.parties.get(channel) else { return };
         let (asker, peer) = (party.asker(), party.peer.clone());
+        if let Err(error) = self.front.admits_attachment(channel, id) {
+            return self.front.reply(channel, token.clone(), Reply::Adopted(Err(error)));
+        }
         let home = id.home(self.front.workers);
         if home != self.front.me {
             let key = key.into();
@@ -260,13 +201,8 @@ impl Engine {
         let result = self.adopt_here(now, &asker, peer, id, key);
         if result.is_ok() {
             self.own(channel, id);
-            let is_reader =
-                self.streams.get(&id).is_some_and(|s| s.meta.direction == Direction::In);
-            if is_reader {
-                let _ = self.attach_here(now, channel, id, AttachOptions::default(), false);
-            } else {
-                self.attach_silently(channel, id);
-            }
+            let options = AttachOptions::default();
+            let _ = self.attach_to(now, channel, Site::Home(id), options, Manner::Own);
         }
         self.front.reply(channel, token.clone(), Reply::Adopted(result));
     }

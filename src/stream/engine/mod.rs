@@ -1,14 +1,18 @@
 //! One worker's share of the core.
 //!
-//! The parts, by what they do: `attach` (connect, attach, disconnect, and how a reader comes to its
-//! place), `subscribe` (interest, announcing, listing), `transfer` (read, write, eos), `lifecycle`
-//! (create, dispose, adopt, a channel's end), `settle` (what parked commands get, timers),
-//! `exchange` (messages of other engines), `writes` (many writes at once), `rights` (what exists
-//! for whom, and whom news reach).
+//! The parts, by what they do: `attach` (connect, attach: how a channel comes to a stream), `grant`
+//! (the same for channels of other workers), `leave` (disconnect), `subscribe` (interest,
+//! announcing, listing), `transfer` (read, write, eos), `lifecycle` (create, dispose, adopt, a
+//! channel's end), `pairs` (test streams), `settle` (what parked commands get, timers), `exchange`
+//! (messages of other engines), `writes` (many writes at once), `rights` (what exists for whom, and
+//! whom news reach).
 
 mod attach;
 mod exchange;
+mod grant;
+mod leave;
 mod lifecycle;
+mod pairs;
 mod rights;
 mod settle;
 mod subscribe;
@@ -24,6 +28,7 @@ use crate::access::Principal;
 use crate::id::{ChannelId, Door, StreamId, Token, WorkerId};
 use crate::stats::Histogram;
 use crate::stream::budget::Budget;
+use crate::stream::engine::pairs::Pairs;
 use crate::stream::front::Front;
 use crate::stream::notice::Notices;
 use crate::stream::outgoing::Outgoing;
@@ -59,7 +64,8 @@ pub struct Engine {
     /// Other workers with subscribers to a type.
     interest: HashMap<Arc<str>, BTreeSet<WorkerId>>,
     created: u64,
-    test_streams: usize,
+    /// Pairs of test streams.
+    pairs: Pairs,
     is_draining: bool,
     /// Of streams that are forgotten.
     past: Traffic,
@@ -94,7 +100,7 @@ impl Engine {
             subscribers: HashMap::new(),
             interest: HashMap::new(),
             created: 0,
-            test_streams: 0,
+            pairs: Pairs::default(),
             is_draining: false,
             past: Traffic::default(),
         }

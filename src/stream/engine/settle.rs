@@ -100,77 +100,14 @@ impl Engine {
         has_more
     }
 
-    fn forget(&mut self, id: StreamId) {
+    pub(super) fn forget(&mut self, id: StreamId) {
         let Some(mut stream) = self.streams.remove(&id) else { return };
         self.front.arm(id, &mut stream.timer, None);
         self.front.budget.recharge(&mut stream.charged, 0);
-        self.test_streams -= usize::from(stream.is_test());
+        self.pairs.forget(id);
         let past = self.past.of(&stream.meta.stream_type);
         past.accepted_bytes += stream.accepted_bytes;
         past.delivery.add(&stream.readers.delivery);
-    }
-
-    /// Moves what the output of a pair of test streams has room for.
-    fn pump(&mut self, id: StreamId) {
-        if let Some(output) = self.streams.get_mut(&id)
-            && let Some(input) = output.pumped_from
-        {
-            let ceiling = output.ceiling(&self.front.budget);
-            let has_room = output.space(ceiling) > 0;
-            let Engine { front, streams, .. } = self;
-            if let Some(input) = streams.get_mut(&input)
-                && has_room
-                && input.pump.as_ref().is_some_and(|pump| !pump.is_drained(&input.log))
-            {
-                front.mark(input);
-            }
-            return;
-        }
-        let Engine { front, streams, .. } = self;
-        let Some(mut pump) = streams.get_mut(&id).and_then(|input| input.pump.take()) else {
-            return;
-        };
-        let mut output = streams.remove(&pump.output);
-        let Some(input) = streams.get_mut(&id) else { return };
-        if let Some(output) = &mut output
-            && !input.parked.is_empty()
-        {
-            // The pair is full and has had no reader: as in the reference, its bytes are dropped.
-            output.is_held = false;
-        }
-        let before = pump.cursor;
-        let mut ceiling = 0;
-        let space = match &mut output {
-            Some(output) if !output.is_ended => {
-                ceiling = output.ceiling(&front.budget);
-                output.space(ceiling)
-            }
-            // Nobody will ever read it.
-            _ => u64::MAX,
-        };
-        for piece in pump.take(&mut input.log, space) {
-            if let Some(output) = output.as_mut().filter(|output| !output.is_ended) {
-                let len = piece.len();
-                front.append(output, &Payload::Owned(piece), len, ceiling);
-                front.mark(output);
-            }
-        }
-        if pump.cursor != before && !input.parked.is_empty() {
-            front.mark(input);
-        }
-        if input.is_ended && pump.is_drained(&input.log) && !pump.has_ended {
-            pump.has_ended = true;
-            front.mark(input);
-            if let Some(output) = &mut output {
-                output.is_ended = true;
-                output.has_news = true;
-                front.mark(output);
-            }
-        }
-        input.pump = Some(pump);
-        if let Some(output) = output {
-            streams.insert(output);
-        }
     }
 
     /// Settles one view; returns whether something is left for the next turn.

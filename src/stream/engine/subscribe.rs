@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::id::{ChannelId, StreamId, Token, WorkerId};
 use crate::stream::engine::Engine;
+use crate::stream::engine::attach::{Manner, Site};
 use crate::stream::home::Stream;
 use crate::stream::message::{Asker, Body, Grant};
 use crate::stream::meta::{ANY_TYPE, Meta};
-use crate::stream::parties::{Found, WaitingFor};
+use crate::stream::parties::{Attachment, Found, WaitingFor};
 use crate::stream::{AttachOptions, Effect, From, Refusal, Reply, StreamReport};
 use crate::time::Instant;
 
@@ -85,10 +86,11 @@ impl Engine {
             .parties
             .get(channel)
             .and_then(|party| party.attachments.get(&meta.id))
-            .is_some_and(|attachment| !attachment.is_finished);
+            .is_some_and(Attachment::is_settled);
         if meta.home == self.front.me && !is_attached {
             // One that is beyond its bound on attachments is told of the stream and not connected.
-            let _ = self.attach_here(now, channel, meta.id, AttachOptions::default(), false);
+            let site = Site::Home(meta.id);
+            let _ = self.attach_to(now, channel, site, AttachOptions::default(), Manner::Join);
         }
     }
 
@@ -171,11 +173,14 @@ impl Engine {
             self.give_back(channel, &grant);
             let Some(party) = self.front.parties.get(channel) else { continue };
             let attachment = party.attachments.get(&grant.meta.id);
-            let is_attached = attachment.is_some_and(|attachment| !attachment.is_finished);
+            let is_attached = attachment.is_some_and(Attachment::is_settled);
             // What an earlier subscription has announced may have been left on purpose.
             let is_new = !is_attached && !party.is_subscribed_to(&grant.meta);
             if is_new {
-                self.attach_there(now, channel, &grant, AttachOptions::default(), false);
+                let (site, options) = (Site::View(&grant), AttachOptions::default());
+                if self.attach_to(now, channel, site, options, Manner::Join).is_err() {
+                    self.give_up_grant(channel, &grant);
+                }
             }
             live.push(Found { meta: grant.meta, is_new });
         }
@@ -225,8 +230,9 @@ impl Engine {
         self.take_grant(&grant);
         let (id, home) = (grant.meta.id, grant.meta.home);
         for channel in self.reached_by(&grant.meta) {
-            self.attach_there(now, channel, &grant, AttachOptions::default(), false);
-            if grant.attach.is_none() {
+            let (site, options) = (Site::View(&grant), AttachOptions::default());
+            let attached = self.attach_to(now, channel, site, options, Manner::Join);
+            if attached.is_ok() && grant.attach.is_none() {
                 self.front.send(home, Body::Writes { stream: id, channel });
             }
             self.tell_or_note(channel, &grant.meta);

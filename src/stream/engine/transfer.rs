@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::access::Right;
 use crate::id::{ChannelId, StreamId, Token};
 use crate::stream::engine::Engine;
+use crate::stream::engine::attach::{Manner, Site};
 use crate::stream::home::Ending;
 use crate::stream::message::Body;
 use crate::stream::park::ParkedWrite;
@@ -93,7 +94,7 @@ impl Engine {
             let what = WaitingFor::Read { stream: id, size };
             return self.front.ask_to_attach(channel, token, id, options, what);
         }
-        match self.attach_here(now, channel, id, options, false) {
+        match self.attach_to(now, channel, Site::Home(id), options, Manner::Join) {
             Ok(_) => self.read(now, channel, token, id, size),
             Err(error) => self.refuse_read(channel, token, error),
         }
