@@ -10,6 +10,7 @@ mod framed;
 mod nats;
 mod raw;
 mod redis;
+pub mod siege;
 
 pub use nats::Nats;
 pub use raw::Raw;
