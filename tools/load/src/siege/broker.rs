@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -55,6 +55,8 @@ pub struct Broker {
     pub http: SocketAddr,
     is_over: Arc<AtomicBool>,
     verdict: Arc<Mutex<Option<String>>>,
+    /// The largest resident size that was seen, for one that is gone.
+    seen_bytes: Arc<AtomicU64>,
 }
 
 impl Broker {
@@ -72,7 +74,7 @@ impl Broker {
     }
 
     fn launch(setting: &Setting, limits: &str) -> Result<Broker> {
-        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("weir-siege-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
@@ -125,6 +127,7 @@ impl Broker {
             http,
             is_over: Arc::default(),
             verdict: Arc::default(),
+            seen_bytes: Arc::default(),
         };
         broker.watch()?;
         Ok(broker)
@@ -133,12 +136,13 @@ impl Broker {
     /// Kills it when it takes too much of anything.
     fn watch(&self) -> Result<()> {
         let (pid, is_over) = (self.child.id(), Arc::clone(&self.is_over));
-        let verdict = Arc::clone(&self.verdict);
+        let (verdict, seen) = (Arc::clone(&self.verdict), Arc::clone(&self.seen_bytes));
         let deadline = now() + ROW_TIME_MAX;
         thread::Builder::new().name("siege-watch".to_owned()).spawn(move || {
             while !is_over.load(Ordering::Relaxed) {
                 thread::sleep(WATCH_INTERVAL);
                 let Some(resident) = status(pid, "VmRSS:") else { return };
+                seen.fetch_max(resident, Ordering::Relaxed);
                 let why = if resident > RESIDENT_BYTES_MAX {
                     format!("killed at {} MiB", resident >> 20)
                 } else if now() > deadline {
@@ -160,8 +164,9 @@ impl Broker {
     }
 
     /// The largest resident size that it ever had.
-    pub fn peak_bytes(&self) -> Option<u64> {
-        status(self.child.id(), "VmHWM:")
+    pub fn peak_bytes(&self) -> u64 {
+        let seen = self.seen_bytes.load(Ordering::Relaxed);
+        status(self.child.id(), "VmHWM:").unwrap_or(seen)
     }
 
     /// Its resident size.

@@ -153,11 +153,11 @@ impl Peer {
 
     fn put(&mut self, fields: &[&[u8]]) {
         for field in fields {
-            for &byte in *field {
-                self.output.push(byte);
-                if byte == 3 {
-                    self.output.push(0);
+            for (index, part) in field.split(|&byte| byte == 3).enumerate() {
+                if index > 0 {
+                    self.output.extend_from_slice(&[3, 0]);
                 }
+                self.output.extend_from_slice(part);
             }
             self.output.push(0);
         }
@@ -367,6 +367,14 @@ impl Peer {
         };
         self.socket.set_nonblocking(false).ok()?;
         outcome
+    }
+
+    /// Takes in a byte, if there is one.
+    pub fn nibble(&mut self) {
+        if self.socket.set_nonblocking(true).is_ok() {
+            let _ = self.socket.read(&mut [0]);
+            let _ = self.socket.set_nonblocking(false);
+        }
     }
 
     /// Half-closes.

@@ -4,10 +4,12 @@ mod bounds;
 mod http;
 mod many_streams;
 mod names;
+mod pinned;
 mod readers;
 mod turns;
 mod unread;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -73,10 +75,11 @@ impl Row {
 
 /// All rows.
 pub fn all() -> Vec<Row> {
-    let groups: [&[Row]; 7] = [
+    let groups: [&[Row]; 8] = [
         many_streams::ROWS,
         names::ROWS,
         unread::ROWS,
+        pinned::ROWS,
         readers::ROWS,
         turns::ROWS,
         bounds::ROWS,
@@ -113,34 +116,36 @@ fn plain(stream_type: &'static str) -> impl Fn(usize) -> (String, Value) {
     move |_| (stream_type.to_owned(), json!({}))
 }
 
-/// Sends what each has to say. Those that are not listened to keep the rest; how many they are, and
-/// how many connections are broken.
-fn flush_all(peers: &mut [Peer]) -> (usize, usize) {
-    let (mut unheard, mut broken) = (0, 0);
-    for peer in peers {
-        match peer.flush() {
-            Ok(true) => {}
-            Ok(false) => unheard += 1,
-            Err(_) => broken += 1,
+/// Does something with each, many at a time, so that those that are not listened to cost the time
+/// of one. It is told the peer's number.
+fn each(peers: &mut [Peer], act: impl Fn(usize, &mut Peer) + Sync) {
+    const AT_ONCE: usize = 40;
+    let part = peers.len().div_ceil(AT_ONCE).max(1);
+    let act = &act;
+    std::thread::scope(|scope| {
+        for (number, peers) in peers.chunks_mut(part).enumerate() {
+            scope.spawn(move || {
+                for (index, peer) in peers.iter_mut().enumerate() {
+                    act(number * part + index, peer);
+                }
+            });
         }
-    }
-    (unheard, broken)
+    });
 }
 
-/// Sends what all have to say, many at a time, so that those that are not listened to cost the time
-/// of one.
+/// Sends what each has to say, and notes how many are not listened to or cut off.
 fn flush_together(siege: &mut Siege, peers: &mut [Peer]) {
-    const AT_ONCE: usize = 32;
-    let part = peers.len().div_ceil(AT_ONCE).max(1);
-    let counts: Vec<(usize, usize)> = std::thread::scope(|scope| {
-        let parts = peers.chunks_mut(part).map(|part| scope.spawn(|| flush_all(part)));
-        let parts: Vec<_> = parts.collect();
-        parts.into_iter().map(|part| part.join().unwrap_or_default()).collect()
+    let (unheard, broken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    each(peers, |_, peer| {
+        match peer.flush() {
+            Ok(true) => return,
+            Ok(false) => &unheard,
+            Err(_) => &broken,
+        }
+        .fetch_add(1, Ordering::Relaxed);
     });
-    let unheard: usize = counts.iter().map(|count| count.0).sum();
-    let broken: usize = counts.iter().map(|count| count.1).sum();
-    siege.note("not listened to", unheard);
-    siege.note("cut off", broken);
+    siege.note("not listened to", unheard.into_inner());
+    siege.note("cut off", broken.into_inner());
 }
 
 /// The rows of the broker's `/stats` with this name.

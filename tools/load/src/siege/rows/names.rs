@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Row, flush_together};
+use super::{Row, each, flush_together};
 use crate::siege::Siege;
 use crate::siege::peer::{Peer, quoted, zeros};
 
@@ -34,21 +34,18 @@ fn long(number: usize) -> String {
 
 fn long_types(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
     let mut peers = siege.deaf_peers(40)?;
-    for round in 0..siege.scaled(1_024) {
-        for (index, peer) in peers.iter_mut().enumerate() {
-            let name = quoted(&long(index << 16 | round));
+    let rounds = siege.scaled(1_024);
+    each(&mut peers, |index, peer| {
+        for round in 0..rounds {
+            let name = quoted(&long((index << 16) | round));
             peer.queue("Streams", "subscribe", &[&name]);
-            // The harness keeps no more than one unsent message of each.
-            if peer.unsent() < 4 * LONG && !peer.flush().unwrap_or(false) {
-                continue;
+            if !matches!(peer.flush(), Ok(true)) {
+                break;
             }
         }
-        peers.retain(|peer| peer.unsent() < 4 * LONG);
-        if peers.is_empty() {
-            break;
-        }
-    }
-    siege.note("still listened to", peers.len());
+    });
+    let listened_to = peers.iter().filter(|peer| peer.unsent() == 0).count();
+    siege.note("listened to throughout", listened_to);
     siege.wait(SETTLING);
     siege.keep(peers);
     Ok(())
@@ -147,18 +144,12 @@ fn halves(siege: &mut Siege, count: usize, size: usize) -> Result<()> {
     let mut peers = siege.deaf_peers(siege.scaled(count))?;
     let head = format!("C\x001\x00Streams\x00write\x00\"VS0\"\x00{size}\x00\"");
     let text = zeros(size / 4 * 3);
-    for peers in peers.chunks_mut(64) {
-        for peer in peers.iter_mut() {
-            peer.put_raw(head.as_bytes());
-            peer.put_raw(text.as_bytes());
-        }
-        let mut part: Vec<&mut Peer> = peers.iter_mut().collect();
-        std::thread::scope(|scope| {
-            for peer in part.drain(..) {
-                scope.spawn(move || peer.flush());
-            }
-        });
-    }
+    each(&mut peers, |_, peer| {
+        peer.put_raw(head.as_bytes());
+        peer.put_raw(text.as_bytes());
+        // What is not listened to is counted below.
+        let _ = peer.flush();
+    });
     let unheard = peers.iter().filter(|peer| peer.unsent() > 0).count();
     siege.note("not listened to", unheard);
     siege.wait(SETTLING);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{Row, flush_together, make_streams, plain};
+use super::{Row, each, flush_together, make_streams, plain};
 use crate::siege::peer::{Peer, quoted};
 use crate::siege::{Siege, now};
 
@@ -102,17 +102,17 @@ fn deaf(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
 fn echoes(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
     let mut peers = siege.deaf_peers(50)?;
     let text = quoted(&"e".repeat(60 << 10));
-    for _ in 0..siege.scaled(4_096) {
-        for peer in &mut peers {
+    let rounds = siege.scaled(4_096);
+    each(&mut peers, |_, peer| {
+        for _ in 0..rounds {
             peer.queue("Diagnostics", "echo", &[&text]);
-            let _ = peer.flush();
+            if !matches!(peer.flush(), Ok(true)) {
+                break;
+            }
         }
-        peers.retain(|peer| peer.unsent() == 0);
-        if peers.is_empty() {
-            break;
-        }
-    }
-    siege.note("still listened to", peers.len());
+    });
+    let listened_to = peers.iter().filter(|peer| peer.unsent() == 0).count();
+    siege.note("listened to throughout", listened_to);
     siege.wait(SETTLING);
     siege.keep(peers);
     Ok(())

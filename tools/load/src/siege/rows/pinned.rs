@@ -1,0 +1,159 @@
+//! Little that holds much: slices of large segments, blocks of which a byte is left, connections
+//! whose channel is over.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use super::{Row, flush_together, make_streams, plain};
+use crate::siege::peer::{PATIENCE, Peer, quoted, zeros};
+use crate::siege::{Siege, now};
+
+/// Until what was asked for has been made.
+const SETTLING: Duration = Duration::from_secs(2);
+
+pub(super) const ROWS: &[Row] = &[
+    Row::new("pins", "100 viewers that take 4 KiB of a write of 8 MiB and read no more", pins),
+    Row::new("sparse", "streams of 16 KiB writes, each in a receive buffer of 64 KiB", sparse),
+    Row::new("last-bytes", "8,000 streams of which a byte is left unread", last_bytes),
+    Row::new("lingering", "200 channels at their end that take a byte a second", lingering)
+        .prepare(|siege| {
+            let count = siege.scaled(8_000);
+            Ok(make_streams(siege, count, 64, plain("Listed"))?.0)
+        }),
+    Row::new("short-unsent", "3,000 deaf readers, each of another place of one stream", unsent),
+];
+
+fn pins(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
+    let mut writer = siege.peer()?;
+    let size = 8 << 20;
+    let properties = json!({"BufferSize": size, "History": 0, "StallTimeout": 0});
+    let stream = writer.create("Pinned", &properties)?;
+    let text = zeros(size);
+    for _ in 0..siege.scaled(100) {
+        let mut viewer = siege.deaf_peer()?;
+        ensure!(viewer.attach(&stream, &json!({"From": "latest"}))? == 0, "attaching a viewer");
+        // More than the kernel keeps for it is not needed: the first reads go out, the last stay.
+        for _ in 0..2_000 {
+            viewer.queue_read(&stream, 4 << 10);
+        }
+        viewer.flush()?;
+        let token = writer.queue_write(&stream, size, &text);
+        let deadline = now() + PATIENCE;
+        while !writer.flush()? {
+            ensure!(now() < deadline, "the writer is not listened to");
+        }
+        writer.reply(&token)?;
+        siege.keep([viewer]);
+    }
+    siege.wait(SETTLING);
+    siege.keep([writer]);
+    Ok(())
+}
+
+/// What is behind each write in its receive buffer is of no use to anybody.
+fn sparse(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
+    let mut peers = Vec::new();
+    let junk = vec![b'j'; 47 << 10];
+    for _ in 0..siege.scaled(20) {
+        let (mut writer, mut reader) = (siege.deaf_peer()?, siege.peer()?);
+        let properties = json!({"BufferSize": 4 << 20, "StallTimeout": null});
+        let stream = writer.create("Sparse", &properties)?;
+        ensure!(reader.attach(&stream, &json!({}))? == 0, "attaching a reader");
+        for _ in 0..250 {
+            // Raw data in a BIN block, which is kept where it was received.
+            let size = 16 << 10;
+            let mut message = b"C\x00w\x00Streams\x00write\x00".to_vec();
+            message.extend_from_slice(&quoted(&stream));
+            message.extend_from_slice(format!("\x00{size}\x00({size})").as_bytes());
+            message.extend(std::iter::repeat_n(b'd', size));
+            message.extend_from_slice(b"\x00\x03\x01");
+            writer.put_raw(&message);
+            writer.queue("Nobody", "knows", &[&junk]);
+            if !writer.flush()? {
+                break;
+            }
+        }
+        peers.extend([writer, reader]);
+    }
+    siege.wait(SETTLING);
+    siege.keep(peers);
+    Ok(())
+}
+
+fn last_bytes(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
+    let size = 2_000;
+    let writes = 32;
+    let text = zeros(size);
+    for _ in 0..8 {
+        let (mut writer, mut reader) = (siege.peer()?, siege.peer()?);
+        let properties = json!({"BufferSize": 64 << 10, "History": 0, "StallTimeout": null});
+        let count = siege.scaled(8_000) / 8;
+        let ids = writer.create_many(count, |_| ("Last".to_owned(), properties.clone()))?;
+        for id in &ids {
+            reader.queue("Streams", "connect", &[&quoted(id)]);
+            reader.flush()?;
+            reader.echo()?;
+            for _ in 0..writes {
+                writer.queue_write(id, size, &text);
+            }
+            writer.flush()?;
+            writer.echo()?;
+            let mut left = writes * size - 1;
+            while left > 0 {
+                let part = left.min(32 << 10);
+                let token = reader.queue_read(id, part);
+                reader.flush()?;
+                reader.reply(&token)?;
+                left = left.saturating_sub(part);
+            }
+        }
+        siege.keep([writer, reader]);
+    }
+    siege.wait(SETTLING);
+    Ok(())
+}
+
+fn lingering(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
+    let mut peers = siege.deaf_peers(siege.scaled(200))?;
+    for peer in &mut peers {
+        peer.queue("StreamBroker", "list", &[b"\"*\""]);
+        peer.put_raw(b"\x03\x02\x03\x01");
+    }
+    flush_together(siege, &mut peers);
+    let deadline = now() + Duration::from_secs(12);
+    while now() < deadline {
+        for peer in &mut peers {
+            peer.nibble();
+        }
+        siege.wait(Duration::from_secs(1));
+    }
+    siege.note("resident MiB after 12 s", siege.broker.resident_bytes().unwrap_or(0) >> 20);
+    siege.keep(peers);
+    Ok(())
+}
+
+fn unsent(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
+    let mut writer = siege.peer()?;
+    let size = 1 << 20;
+    let properties = json!({"BufferSize": size, "History": size, "StallTimeout": 0});
+    let stream = writer.create("Places", &properties)?;
+    let token = writer.queue_write(&stream, size, &zeros(size));
+    writer.flush()?;
+    writer.reply(&token)?;
+    let mut peers = siege.deaf_peers(siege.scaled(3_000))?;
+    for (index, peer) in peers.iter_mut().enumerate() {
+        let options = json!({"From": index, "StallTimeout": 0}).to_string();
+        // Over and over from a place that no other reader has.
+        for _ in 0..64 {
+            peer.queue("StreamBroker", "attach", &[&quoted(&stream), options.as_bytes()]);
+            peer.queue_read(&stream, 120 << 10);
+        }
+    }
+    flush_together(siege, &mut peers);
+    siege.wait(SETTLING);
+    siege.keep(peers);
+    siege.keep([writer]);
+    Ok(())
+}
