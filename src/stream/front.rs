@@ -12,7 +12,7 @@ use crate::stream::meta::Meta;
 use crate::stream::notice::Notices;
 use crate::stream::outgoing::Outgoing;
 use crate::stream::parties::{Finishing, Parties, Waiting, WaitingFor};
-use crate::stream::readers::{Readers, Stall};
+use crate::stream::readers::Readers;
 use crate::stream::view::View;
 use crate::stream::{CoreLimits, Effect, Happening, Notice, Payload, Refusal, Reply};
 use crate::time::Instant;
@@ -275,22 +275,6 @@ impl Front {
             readers.make_ready(key);
         }
         has_more
-    }
-
-    /// Notes readers that have become lagging.
-    pub(super) fn note_stalls(&mut self, meta: &Meta, stalls: Vec<Stall>) {
-        for Stall { channel, stall_timeout, lag, silent_for } in stalls {
-            self.stalls += 1;
-            let Some(party) = self.parties.get(channel) else { continue };
-            self.notices.push(Notice {
-                stream: meta.id,
-                stream_type: meta.stream_type.clone(),
-                channel,
-                peer: party.peer.clone(),
-                stall_timeout,
-                what: Happening::Stalled { lag, silent_for },
-            });
-        }
     }
 
     /// Sets the timer of a stream or view.

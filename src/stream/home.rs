@@ -48,6 +48,8 @@ pub(super) struct Stream {
     /// Since when writes wait for space.
     pub(super) full_since: Option<Instant>,
     pub(super) linger_until: Option<Instant>,
+    /// Since when readers that take nothing are let go: disposed, and not lingering.
+    pub(super) let_go_from: Option<Instant>,
     /// Until when the creator may come back.
     pub(super) keep_until: Option<Instant>,
     /// The earliest moment at which time alone changes something.
@@ -117,6 +119,7 @@ pub(super) struct Told {
     pub(super) is_ended: bool,
     pub(super) is_disposed: bool,
     pub(super) full_since: Option<Instant>,
+    pub(super) let_go_from: Option<Instant>,
 }
 
 impl RemoteView {
@@ -153,6 +156,7 @@ impl Stream {
             is_held: false,
             full_since: None,
             linger_until: None,
+            let_go_from: None,
             keep_until: None,
             timer: None,
             is_timer_stale: false,
@@ -328,6 +332,7 @@ impl Stream {
             is_ended: self.is_ended && has_all,
             is_disposed: self.is_disposed && has_all,
             full_since: self.full_since,
+            let_go_from: self.let_go_from.filter(|_| has_all),
         }
     }
 
@@ -336,7 +341,8 @@ impl Stream {
         let end = self.log.end();
         let stall = self.full_since.and_then(|since| self.readers.next_stall(now, since, end));
         let linger = self.linger_until.filter(|until| *until > now);
-        [stall, linger, self.keep_until].into_iter().flatten().min()
+        let let_go = self.let_go_from.and_then(|from| self.readers.next_let_go(from));
+        [stall, linger, let_go, self.keep_until].into_iter().flatten().min()
     }
 
     pub(super) fn report(&self) -> StreamReport {

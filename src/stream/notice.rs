@@ -38,6 +38,13 @@ pub enum Happening {
         /// For how long it had taken nothing.
         silent_for: Duration,
     },
+    /// It took nothing of a disposed stream for its stall timeout: it is no longer attached.
+    LetGo {
+        /// Bytes that it has not got.
+        lost: u64,
+        /// For how long it had taken nothing.
+        silent_for: Duration,
+    },
     /// It has been told that bytes are lost.
     Lost {
         /// How many.

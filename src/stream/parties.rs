@@ -64,6 +64,8 @@ pub(super) struct Attachment {
     pub(super) can_read: bool,
     /// The channel has read the end of the disposed stream, or cannot read it; `disposed` was told.
     pub(super) is_finished: bool,
+    /// Bytes lost to a reader that was let go, which its next reads are told.
+    pub(super) untold: u64,
 }
 
 impl Attachment {

@@ -15,6 +15,14 @@ use crate::time::Instant;
 /// channel hold a whole buffer unsent.
 pub(super) const READ_REPLY_BYTES_MAX: u64 = 1 << 20;
 
+/// The largest lost size of one reply; more is told with the next ones. Java's client reads 32 bits
+/// and takes -1 for "unknown".
+pub(super) const LOST_BYTES_MAX: u64 = i32::MAX as u64;
+
+/// How long a reader that a full stream never waits for may take nothing of a disposed one: it
+/// holds nobody up there, and its next read may be on its way.
+const VIEWER_GRACE: Duration = Duration::from_secs(5);
+
 /// One channel's place in a stream.
 ///
 /// Invariant: `start + delivered + lost = cursor`, where `lost` includes what no reply has told yet
@@ -105,6 +113,37 @@ impl Reader {
             }
             _ => None,
         }
+    }
+
+    /// When it is let go from a disposed stream if it takes nothing until then.
+    fn let_go_deadline(&self, from: Instant) -> Option<Instant> {
+        match self.stall_timeout {
+            StallTimeout::Never => None,
+            StallTimeout::After(time) => {
+                let time = if time.is_zero() { VIEWER_GRACE } else { time };
+                Some(from.max(self.progress_at).plus(time))
+            }
+        }
+    }
+
+    /// Takes what the next reply is to tell as lost.
+    fn tell_lost(&mut self) -> u64 {
+        let lost = self.untold.min(LOST_BYTES_MAX);
+        self.untold -= lost;
+        lost
+    }
+
+    /// Answers the next parked read of a reader that gets no more bytes. Once its loss is told it
+    /// is at the end.
+    pub(super) fn serve_end(&mut self) -> Option<Served> {
+        let read = self.reads.pop_front()?;
+        let lost = self.tell_lost();
+        Some(Served { token: read.token, data: Chunks::EMPTY, lost, eos: self.untold == 0 })
+    }
+
+    /// Bytes that no reply has told as lost.
+    pub(super) fn untold(&self) -> u64 {
+        self.untold
     }
 }
 
@@ -268,7 +307,7 @@ impl Readers {
     ) -> Option<Served> {
         let reader = &mut self.table[key.0];
         let size = reader.reads.front()?.size;
-        if reader.cursor == log.end() && !ended {
+        if reader.cursor == log.end() && reader.untold == 0 && !ended {
             return None;
         }
         let from = reader.cursor;
@@ -278,6 +317,9 @@ impl Readers {
             reader.lost += gap;
             reader.untold += gap;
         }
+        let lost = reader.tell_lost();
+        // Lost bytes lie right before the data, so what is left of them is told first.
+        let most = if reader.untold > 0 { 0 } else { most };
         let data = log.read_at(reader.cursor, size.min(most));
         let len = data.len() as u64;
         reader.cursor = reader.cursor.plus(len);
@@ -296,9 +338,8 @@ impl Readers {
                 self.holding.add(reader.cursor);
             }
         }
-        let eos = ended && at_end;
+        let eos = ended && at_end && reader.untold == 0;
         reader.has_read_end |= eos;
-        let lost = std::mem::take(&mut reader.untold);
         let read = reader.reads.pop_front()?;
         Some(Served { token: read.token, data, lost, eos })
     }
@@ -356,6 +397,29 @@ impl Readers {
         self.iter().filter_map(look).min()
     }
 
+    /// Removes every reader of a disposed stream that has taken nothing for its timeout since
+    /// `from`. What it has not read of the bytes before `end` is lost to it.
+    pub(super) fn let_go(&mut self, now: Instant, from: Instant, end: Offset) -> Vec<Reader> {
+        let is_due = |(_, reader): &(usize, &Reader)| {
+            reader.let_go_deadline(from).is_some_and(|due| due <= now)
+        };
+        let due: Vec<usize> = self.table.iter().filter(is_due).map(|(key, _)| key).collect();
+        let mut gone: Vec<Reader> =
+            due.into_iter().map(|key| self.detach(ReaderKey(key))).collect();
+        for reader in &mut gone {
+            let unread = end.since(reader.cursor);
+            reader.cursor = end;
+            reader.lost += unread;
+            reader.untold += unread;
+        }
+        gone
+    }
+
+    /// When `let_go` is due next.
+    pub(super) fn next_let_go(&self, from: Instant) -> Option<Instant> {
+        self.iter().filter_map(|reader| reader.let_go_deadline(from)).min()
+    }
+
     /// Takes a reader's parked reads.
     pub(super) fn take_reads(&mut self, key: ReaderKey) -> VecDeque<ParkedRead> {
         std::mem::take(&mut self.table[key.0].reads)
@@ -370,5 +434,59 @@ impl Readers {
             .map(|(key, _)| key)
             .collect();
         finished.into_iter().map(|key| self.detach(ReaderKey(key))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::WorkerId;
+
+    #[test]
+    fn a_lost_size_beyond_32_bits_is_told_in_pieces_each_with_the_next_reply() {
+        let channel = ChannelId { worker: WorkerId(0), slot: 0, generation: 0 };
+        let start = Offset(2 * LOST_BYTES_MAX + 5);
+        let now = Instant::default();
+        for is_ended in [false, true] {
+            let mut log = Log::starting_at(start);
+            log.append_shared("hello".into());
+            let mut readers = Readers::default();
+            let key = readers.attach(now, channel, Offset(0), StallTimeout::default());
+            let mut told = Vec::new();
+            for _ in 0..3 {
+                readers.park(key, ParkedRead { token: Token::new(b"1"), size: 99 });
+                let served = readers.serve(now, key, &mut log, is_ended, 99);
+                let Served { data, lost, eos, .. } = served.expect("something to tell");
+                told.push((lost, data.to_vec(), eos));
+            }
+            let most = LOST_BYTES_MAX;
+            let none = Vec::new;
+            let expected =
+                [(most, none(), false), (most, none(), false), (5, b"hello".to_vec(), is_ended)];
+            assert_eq!(told, expected);
+            let reader = readers.get(key);
+            assert_eq!(reader.start.plus(reader.delivered + reader.lost), reader.cursor);
+        }
+    }
+
+    #[test]
+    fn a_loss_beyond_32_bits_at_the_end_comes_before_the_end() {
+        let channel = ChannelId { worker: WorkerId(0), slot: 0, generation: 0 };
+        let now = Instant::default();
+        let end = Offset(LOST_BYTES_MAX + 7);
+        let mut readers = Readers::default();
+        let timeout = StallTimeout::After(Duration::from_secs(1));
+        let key = readers.attach(now, channel, Offset(0), timeout);
+        for _ in 0..2 {
+            readers.park(key, ParkedRead { token: Token::new(b"1"), size: 99 });
+        }
+        assert!(readers.let_go(now, now, end).is_empty());
+        let mut gone = readers.let_go(now.plus(Duration::from_secs(1)), now, end);
+        let reader = gone.first_mut().expect("its time is over");
+        let mut told = || reader.serve_end().map(|served| (served.lost, served.eos));
+        assert_eq!(
+            [told(), told(), told()],
+            [Some((LOST_BYTES_MAX, false)), Some((7, true)), None]
+        );
     }
 }

@@ -83,6 +83,8 @@ impl View {
 
     pub(super) fn next_timer(&self, now: Instant) -> Option<Instant> {
         let end = self.log.end();
-        self.told.full_since.and_then(|since| self.readers.next_stall(now, since, end))
+        let stall = self.told.full_since.and_then(|since| self.readers.next_stall(now, since, end));
+        let let_go = self.told.let_go_from.and_then(|from| self.readers.next_let_go(from));
+        stall.into_iter().chain(let_go).min()
     }
 }

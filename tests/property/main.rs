@@ -5,6 +5,7 @@
 mod attaching;
 mod cluster;
 mod core;
+mod ended;
 mod endings;
 mod framing;
 mod memory;

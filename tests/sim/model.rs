@@ -433,7 +433,10 @@ impl Model {
         if channel.ties.insert(id, Tie::Finished) != Some(Tie::Attached) {
             return Err(format!("disposed of VS{id} twice or without a connection"));
         }
-        channel.readers.remove(&id);
+        // One that was let go before it had read the end is told what it lost when it reads on.
+        if channel.readers.get(&id).is_some_and(|reader| reader.has_end) {
+            channel.readers.remove(&id);
+        }
         Ok(())
     }
 

@@ -226,9 +226,11 @@ impl Front {
             remote_pending: 0,
             can_read,
             is_finished: false,
+            untold: 0,
         });
         attachment.can_read = can_read;
         if std::mem::take(&mut attachment.is_finished) {
+            attachment.untold = 0;
             party.finished.retain(|finished| *finished != meta.id);
         }
     }

@@ -103,7 +103,7 @@ impl Engine {
                 view.home_start = start;
                 view.log.extend(at, chunks);
                 view.has_news = true;
-                view.is_timer_stale |= view.told.full_since != told.full_since;
+                view.is_timer_stale |= view.told != told;
                 view.told = told;
                 self.front.mark_view(view);
             }

@@ -159,9 +159,9 @@ impl Engine {
         }
         stream.is_disposed = true;
         stream.is_ended = true;
-        stream.is_held = false;
         stream.full_since = None;
         stream.keep_until = None;
+        stream.let_go_from = Some(now.plus(stream.meta.linger));
         stream.has_news = true;
         stream.is_timer_stale = true;
         if !stream.meta.linger.is_zero() {

@@ -3,9 +3,9 @@
 //! The parts, by what they do: `attach` (connect, attach: how a channel comes to a stream), `grant`
 //! (the same for channels of other workers), `leave` (disconnect), `subscribe` (interest,
 //! announcing, listing), `transfer` (read, write, eos), `lifecycle` (create, dispose, adopt, a
-//! channel's end), `pairs` (test streams), `settle` (what parked commands get, timers), `exchange`
-//! (messages of other engines), `writes` (many writes at once), `rights` (what exists for whom, and
-//! whom news reach).
+//! channel's end), `pairs` (test streams), `settle` (what parked commands get, timers), `stalls`
+//! (readers that take nothing), `exchange` (messages of other engines), `writes` (many writes at
+//! once), `rights` (what exists for whom, and whom news reach).
 
 mod attach;
 mod exchange;
@@ -15,6 +15,7 @@ mod lifecycle;
 mod pairs;
 mod rights;
 mod settle;
+mod stalls;
 mod subscribe;
 mod transfer;
 mod writes;

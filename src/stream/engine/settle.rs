@@ -137,10 +137,8 @@ impl Engine {
                 self.expire_stream(now, id);
             } else if let Some(view) = self.views.get_mut(&id) {
                 view.timer = None;
-                if let Some(since) = view.told.full_since {
-                    let stalls = view.readers.expire_stalls(now, since, view.log.end());
-                    self.front.note_stalls(&view.meta, stalls);
-                }
+                let View { meta, log, readers, told, .. } = &mut **view;
+                self.front.expire(now, meta, readers, log, told.full_since, told.let_go_from);
                 self.front.mark_view(view);
             }
         }
@@ -149,10 +147,8 @@ impl Engine {
     fn expire_stream(&mut self, now: Instant, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         self.front.mark(stream);
-        if let Some(since) = stream.full_since {
-            let stalls = stream.readers.expire_stalls(now, since, stream.log.end());
-            self.front.note_stalls(&stream.meta, stalls);
-        }
+        let Stream { meta, log, readers, full_since, let_go_from, .. } = stream;
+        self.front.expire(now, meta, readers, log, *full_since, *let_go_from);
         if stream.keep_until.is_some_and(|until| until <= now) {
             self.end_orphan(now, id, false);
         }

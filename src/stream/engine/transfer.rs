@@ -10,7 +10,7 @@ use crate::stream::home::Ending;
 use crate::stream::message::Body;
 use crate::stream::park::ParkedWrite;
 use crate::stream::parties::WaitingFor;
-use crate::stream::readers::ParkedRead;
+use crate::stream::readers::{LOST_BYTES_MAX, ParkedRead};
 use crate::stream::{AttachOptions, Chunks, Direction, Payload, Refusal, Reply};
 use crate::time::Instant;
 
@@ -61,11 +61,14 @@ impl Engine {
         let Engine { front, .. } = self;
         let Some(party) = front.parties.get_mut(channel) else { return };
         let pending = party.pending();
-        let Some(attachment) = party.attachments.get(&id) else {
+        let Some(attachment) = party.attachments.get_mut(&id) else {
             return self.refuse_read(channel, token, Refusal::NotConnected(id));
         };
         if attachment.is_finished && attachment.can_read {
-            let reply = Reply::Read { data: Chunks::EMPTY, error: None, lost: 0, eos: true };
+            let lost = attachment.untold.min(LOST_BYTES_MAX);
+            attachment.untold -= lost;
+            let eos = attachment.untold == 0;
+            let reply = Reply::Read { data: Chunks::EMPTY, error: None, lost, eos };
             return front.reply(channel, token.clone(), reply);
         }
         if pending >= front.limits.pending_per_channel_max {

@@ -49,6 +49,7 @@ impl Shard {
                 Happening::Stalled { lag, silent_for } => {
                     stalled(self.me, &notice, lag, silent_for);
                 }
+                Happening::LetGo { lost, silent_for } => let_go(self.me, &notice, lost, silent_for),
                 Happening::Lost { bytes } => self.notices.lost(self.me, now, notice, bytes),
             }
         }
@@ -108,6 +109,16 @@ fn stalled(worker: WorkerId, notice: &Notice, lag: u64, silent_for: Duration) {
     warn!(
         %worker, %stream, r#type = %stream_type, %channel, %peer, bytes = lag, seconds, rule,
         knob = KNOB, "reader stalled: the full stream goes on without it"
+    );
+}
+
+fn let_go(worker: WorkerId, notice: &Notice, bytes: u64, silent_for: Duration) {
+    let Notice { stream, stream_type, channel, peer, stall_timeout, .. } = notice;
+    let stream_type = stream_type.escape_debug();
+    let (rule, seconds) = (rule(*stall_timeout), silent_for.as_secs_f64());
+    warn!(
+        %worker, %stream, r#type = %stream_type, %channel, %peer, bytes, seconds, rule,
+        knob = KNOB, "reader let go: the stream is disposed, and it reads nothing of it"
     );
 }
 
