@@ -6,6 +6,7 @@
 //!  socket bytes                                                        socket bytes
 //!      |                                                                    ^
 //!   net/ ....... sockets, readiness, reading and writing ................. net/
+//!   transport/ . bytes carried, plain ............................... transport/
 //!   wire/ ...... frames and messages decoded ............. encoded ....... wire/
 //!   channel/ ... Hello, waiting, closing ................................. channel/
 //!   service/ ... arguments -> Command          Reply, Event -> message ... service/
@@ -32,5 +33,6 @@ pub mod service;
 pub mod stats;
 pub mod stream;
 pub mod time;
+pub mod transport;
 pub mod wire;
 pub mod worker;

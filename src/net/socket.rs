@@ -45,6 +45,9 @@ macro_rules! either {
 impl Socket {
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
+        // The kernel ends a read at a mark of urgent data, so one that comes must be known.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let interest = interest | Interest::PRIORITY;
         either!(self, socket => registry.register(socket, token, interest))
     }
 

@@ -16,8 +16,8 @@ use crate::server::identity::identity;
 use crate::server::{Addresses, Server, StartError, WakeServer, fatal};
 use crate::time::Clock;
 use crate::worker::{
-    Doorbell, Inbox, Links, MAIL_MAX, Mail, Outbox, PhaseFlag, Placement, Tuning, WAKE, Worker,
-    cores, mailbox,
+    Doorbell, Inbox, Links, MAIL_MAX, Mail, Outbox, PhaseFlag, Placement, SystemPoller, Tuning,
+    WAKE, Worker, cores, mailbox,
 };
 
 /// A thread's poller and the bell that wakes it.
@@ -148,7 +148,7 @@ fn spawn_workers(
     let may_pin = settings.pin && usize::from(settings.workers) == cores.len();
     for (index, (sleeper, post)) in sleepers.into_iter().zip(posts).enumerate() {
         let links = Links {
-            poll: sleeper.poll,
+            poller: SystemPoller::new(sleeper.poll, server.clock),
             bell: sleeper.bell,
             inbox: post.inbox,
             outboxes: post.outboxes,
@@ -157,7 +157,7 @@ fn spawn_workers(
             phase: Arc::clone(&server.phase),
             server_bell: Arc::clone(&server.bell),
         };
-        let (clock, limits) = (server.clock, settings.limits.clone());
+        let limits = settings.limits.clone();
         let identity = Arc::clone(&identity);
         let core = may_pin.then(|| cores[index]);
         let thread = fatal::spawn(format!("weir-worker-{index}"), move || {
@@ -167,7 +167,7 @@ fn spawn_workers(
                 debug!(worker = index, core, %error, "worker not pinned");
             }
             // Built on its own thread, so that its memory is near its core.
-            Worker::new(WorkerId(index as u16), clock, limits, identity, links).run()
+            Worker::new(WorkerId(index as u16), limits, identity, links).run()
         })?;
         server.threads.push(thread);
     }

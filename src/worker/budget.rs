@@ -10,7 +10,7 @@ const RECEIVE_BYTES_PER_TURN: usize = 512 << 10;
 
 /// Bytes read in one turn from one connection, however long turns take and where it does not write:
 /// a receive buffer full.
-pub(crate) const RECEIVE_BYTES_MIN: usize = RECEIVE_BUFFER_BYTES;
+const RECEIVE_BYTES_MIN: usize = RECEIVE_BUFFER_BYTES;
 
 /// The buffer that the connections of a worker are read into, one after the other.
 pub(crate) const RECEIVE_BUFFER_BYTES: usize = 64 << 10;
@@ -24,11 +24,11 @@ pub(crate) const READ_AHEAD_BYTES: usize = 2 << 10;
 pub(crate) const RECEIVE_BUFFERS_MAX: usize = 64;
 
 /// Mail taken in one turn; the rest is taken in the next, before the worker may sleep.
-pub(crate) const MAIL_PER_TURN: usize = 1024;
+const MAIL_PER_TURN: usize = 1024;
 
 /// Sessions that do not write which are attended to in one turn. Then writers are looked for anew,
 /// so that a write does not wait behind the reads of all its readers.
-pub(crate) const OTHERS_PER_TURN: usize = 16;
+const OTHERS_PER_TURN: usize = 16;
 
 /// Slices handed to one `writev`. The kernel takes up to 1024; past a few dozen the call costs
 /// nothing.
@@ -52,28 +52,58 @@ const TURN_TIME_MAX: Duration = Duration::from_millis(50);
 /// A turn that took less has more to read in the next: twice as much is then not too much.
 const TURN_TIME_MIN: Duration = Duration::from_millis(25);
 
+/// How much a worker does in one turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TurnBudget {
+    /// Mail taken. The rest is taken in the next turn, before the worker may sleep.
+    pub mail: usize,
+    /// Sessions attended to that do not write.
+    pub others: usize,
+    /// Bytes read from one connection where it does not write, and from each that writes where
+    /// turns take long.
+    pub receive_bytes_min: usize,
+    /// Bytes read from the only connection that writes.
+    pub receive_bytes_max: usize,
+}
+
+impl Default for TurnBudget {
+    fn default() -> TurnBudget {
+        TurnBudget {
+            mail: MAIL_PER_TURN,
+            others: OTHERS_PER_TURN,
+            receive_bytes_min: RECEIVE_BYTES_MIN,
+            receive_bytes_max: RECEIVE_BYTES_PER_TURN,
+        }
+    }
+}
+
 /// What a worker reads in one turn from each connection that writes, by how long its turns take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReceiveBudget {
     bytes: usize,
+    bytes_min: usize,
+    bytes_max: usize,
 }
 
 impl ReceiveBudget {
     /// As much as a turn ever reads.
-    pub(crate) const MOST: ReceiveBudget = ReceiveBudget { bytes: RECEIVE_BYTES_PER_TURN };
+    pub(crate) fn new(turn: &TurnBudget) -> ReceiveBudget {
+        let (bytes_min, bytes_max) = (turn.receive_bytes_min, turn.receive_bytes_max);
+        ReceiveBudget { bytes: bytes_max, bytes_min, bytes_max }
+    }
 
     /// Takes into account how long a turn took.
     pub(crate) fn note_turn(&mut self, busy: Duration) {
         if busy > TURN_TIME_MAX {
-            self.bytes = (self.bytes / 2).max(RECEIVE_BYTES_MIN);
+            self.bytes = (self.bytes / 2).max(self.bytes_min);
         } else if busy < TURN_TIME_MIN {
-            self.bytes = (self.bytes * 2).min(RECEIVE_BYTES_PER_TURN);
+            self.bytes = (self.bytes * 2).min(self.bytes_max);
         }
     }
 
     /// What each of `writers` connections may bring.
     pub(crate) fn share(self, writers: usize) -> usize {
-        (self.bytes / writers.clamp(1, 2)).max(RECEIVE_BYTES_MIN)
+        (self.bytes / writers.clamp(1, 2)).max(self.bytes_min)
     }
 }
 
@@ -83,7 +113,7 @@ mod tests {
 
     #[test]
     fn long_turns_read_less_and_short_ones_more_within_bounds() {
-        let mut budget = ReceiveBudget::MOST;
+        let mut budget = ReceiveBudget::new(&TurnBudget::default());
         let mut seen = Vec::new();
         for busy in [50, 51, 51, 51, 51, 25, 24, 24, 24, 24] {
             budget.note_turn(Duration::from_millis(busy));
@@ -94,7 +124,7 @@ mod tests {
 
     #[test]
     fn one_writer_may_bring_more_than_each_of_several_and_all_fill_a_buffer() {
-        let mut budget = ReceiveBudget::MOST;
+        let mut budget = ReceiveBudget::new(&TurnBudget::default());
         assert_eq!([0, 1, 2, 500].map(|writers| budget.share(writers) >> 10), [512, 512, 256, 256]);
         for _ in 0..3 {
             budget.note_turn(Duration::from_secs(1));

@@ -1,10 +1,10 @@
 //! What a worker does with one connection: reads it into the shard, writes the shard's output, sees
 //! it to its end.
 //!
-//! Readiness is edge-triggered. Whoever queues output tries to write at once; when the kernel takes
-//! no more, the next writable readiness goes on. Whoever stops reading with bytes still there
-//! leaves `is_readable` set, and the channel is read again when it is queued (its turn was over) or
-//! when the shard names it ready (it was paused).
+//! Readiness is edge-triggered, and remembered by the transport. Whoever queues output tries to
+//! send at once; when the transport takes no more, the next readiness goes on. Whoever stops
+//! receiving while more may come (`Transport::may_receive`) comes again when the session is queued
+//! (its turn was over) or when the shard names its channel ready (it was paused).
 
 use std::io::{self, IoSlice};
 
@@ -12,40 +12,27 @@ use bytes::{Buf, Bytes};
 use tracing::debug;
 
 use crate::id::ChannelId;
-use crate::net::Conn;
+use crate::transport::{Received, Transport};
 use crate::wire::Output;
-use crate::worker::Worker;
 use crate::worker::budget::{
-    DISCARD_BYTES_MAX, READ_AHEAD_BYTES, RECEIVE_BUFFER_BYTES, RECEIVE_BYTES_MIN, SLICES_PER_WRITE,
+    DISCARD_BYTES_MAX, READ_AHEAD_BYTES, RECEIVE_BUFFER_BYTES, SLICES_PER_WRITE,
 };
 use crate::worker::session::{Linger, Session, SessionKey, Stage};
+use crate::worker::{Poller, Ready, Worker};
 
-/// What came of a read.
-enum Received {
-    /// So many bytes.
-    Bytes(usize),
-    /// None are there now.
-    Nothing,
-    /// The peer's FIN.
-    End,
-    /// The connection is broken.
-    Broken(io::Error),
-}
-
-impl Worker {
-    /// Notes what the kernel says of one socket, and queues its session.
-    pub(super) fn note(&mut self, readiness: &mio::event::Event) {
-        let key = SessionKey(readiness.token().0);
+impl<P: Poller> Worker<P> {
+    /// Notes what the poller says of one connection, and queues its session.
+    pub(super) fn note(&mut self, ready: Ready) {
+        let key = SessionKey(ready.key);
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.is_writable |= readiness.is_writable();
-        if readiness.is_read_closed() && !session.has_end {
-            session.has_end = true;
-            if let Stage::Open(channel) = session.stage {
-                self.shard.expect_end(self.now, channel);
-            }
+        let had_end = session.transport.has_end();
+        session.transport.note(ready.readiness);
+        if !had_end
+            && session.transport.has_end()
+            && let Stage::Open(channel) = session.stage
+        {
+            self.shard.expect_end(self.now, channel);
         }
-        session.is_broken |= readiness.is_error();
-        session.is_readable |= readiness.is_readable() || session.has_end || session.is_broken;
         self.enqueue(key);
     }
 
@@ -72,7 +59,12 @@ impl Worker {
         match session.stage {
             Stage::Open(channel) => {
                 self.send(key);
+                let had_room = self.may_send(key);
                 self.receive(key, channel, budget);
+                // What the two ends agree on goes both ways, and nothing else may tell.
+                if self.wants_to_write(key) || (!had_room && self.may_send(key)) {
+                    self.send(key);
+                }
             }
             Stage::Lingering(_) => self.linger(key),
         }
@@ -82,8 +74,8 @@ impl Worker {
     pub(super) fn queue_if_due(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Stage::Open(channel) = session.stage else { return };
-        let has_input = session.is_readable || !session.leftover.is_empty();
-        if session.is_broken || (has_input && self.shard.wants_input(channel)) {
+        let has_input = session.transport.may_receive() || !session.leftover.is_empty();
+        if session.transport.is_broken() || (has_input && self.shard.wants_input(channel)) {
             self.enqueue(key);
         }
     }
@@ -94,7 +86,7 @@ impl Worker {
             let Some(session) = self.sessions.get_mut(key) else { return };
             if !self.shard.wants_input(channel) {
                 // Nobody would notice otherwise: a paused channel is not read.
-                if session.is_broken {
+                if session.transport.is_broken() {
                     self.abort(key, channel, "connection broke while the channel was paused");
                 }
                 return;
@@ -112,7 +104,7 @@ impl Worker {
                 session.leftover = Bytes::new();
                 continue;
             }
-            if !session.is_readable {
+            if !session.transport.may_receive() {
                 return;
             }
             if budget == 0 {
@@ -134,19 +126,19 @@ impl Worker {
         }
     }
 
-    /// One read, straight into a large block where one is under way, and into a receive buffer
+    /// Receives once, straight into a large block where one is under way, and into a receive buffer
     /// behind it.
     fn read_once(&mut self, key: SessionKey, channel: ChannelId) -> Received {
         let Some(session) = self.sessions.get_mut(key) else { return Received::Nothing };
         let mut buffer = self.buffers.take();
-        let room = buffer.len();
+        let transport = &mut session.transport;
         let (outcome, direct) = match self.shard.direct(channel) {
             Some(block) if !block.is_empty() => {
                 let direct = block.len();
                 let room = room_behind(direct);
-                (read(session, &mut [block, &mut buffer[..room]], direct + room), direct)
+                (transport.receive(&mut [block, &mut buffer[..room]]), direct)
             }
-            _ => (read(session, &mut [&mut buffer[..]], room), 0),
+            _ => (transport.receive(&mut [&mut buffer[..]]), 0),
         };
         let buffer = buffer.freeze();
         let outcome = match outcome {
@@ -188,8 +180,7 @@ impl Worker {
     /// The peer's FIN, with all input taken in before it.
     fn end_of_input(&mut self, key: SessionKey, channel: ChannelId) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.is_readable = false;
-        if session.is_broken {
+        if session.transport.is_broken() {
             // The error was reported once, on the write that met it; the read only says that
             // nothing follows.
             self.abort(key, channel, "connection broke");
@@ -206,27 +197,34 @@ impl Worker {
         self.remove(key);
     }
 
-    /// Writes what the channel has to send, as far as the kernel takes it. True when anything left.
+    /// Sends what the channel has to send, as far as the transport takes it. True when anything
+    /// left.
     pub(super) fn send(&mut self, key: SessionKey) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
         let Stage::Open(channel) = session.stage else { return false };
-        if !session.is_writable {
+        if !session.transport.may_send() && !session.transport.wants_to_write() {
             return false;
         }
         let output = self.shard.output(channel);
-        let (count, outcome) = write(&mut session.conn, output, &mut session.is_writable);
+        let (count, outcome) = write(&mut session.transport, output);
         self.counters.sent_bytes += count;
         if let Err(error) = outcome {
             debug!(worker = %self.id, %channel, %error, "peer takes no more");
             // What it sent before is still to be read; the read then meets the end.
-            session.is_broken = true;
-            session.is_readable = true;
             self.enqueue(key);
         }
         if count > 0 {
             self.shard.sent(self.now, channel);
         }
         count > 0
+    }
+
+    fn may_send(&mut self, key: SessionKey) -> bool {
+        self.sessions.get_mut(key).is_some_and(|session| session.transport.may_send())
+    }
+
+    fn wants_to_write(&mut self, key: SessionKey) -> bool {
+        self.sessions.get_mut(key).is_some_and(|session| session.transport.wants_to_write())
     }
 
     /// Begins the end of a connection whose channel is over.
@@ -238,7 +236,7 @@ impl Worker {
         }
         session.leftover = Bytes::new();
         session.stage =
-            Stage::Lingering(Linger { output, has_sent: false, is_shut: false, discarded: 0 });
+            Stage::Lingering(Linger { output, has_sent: false, is_finishing: false, discarded: 0 });
         self.lingering.push_back((deadline, key));
         self.linger(key);
     }
@@ -247,24 +245,27 @@ impl Worker {
     fn linger(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Stage::Lingering(linger) = &mut session.stage else { return };
-        let (count, outcome) =
-            write(&mut session.conn, &mut linger.output, &mut session.is_writable);
+        let (count, outcome) = write(&mut session.transport, &mut linger.output);
         self.counters.sent_bytes += count;
         linger.has_sent |= count > 0;
         // What is broken takes nothing more; the write that met it may have been an earlier one.
-        let mut is_over = outcome.is_err() || session.is_broken;
-        if linger.output.is_empty() && !linger.is_shut {
-            linger.is_shut = true;
-            is_over |= session.conn.shutdown_write().is_err();
+        let mut is_over = outcome.is_err() || session.transport.is_broken();
+        if linger.output.is_empty() && !linger.is_finishing {
+            linger.is_finishing = true;
+            is_over |= session.transport.finish().is_err();
         }
         let mut buffer = self.buffers.take();
         is_over |= !is_over && self.discard(key, &mut buffer);
         self.buffers.give_back(buffer.freeze());
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Stage::Lingering(linger) = &session.stage else { return };
-        let has_ended = session.has_end && !session.is_readable;
-        if is_over || (has_ended && linger.is_shut) {
+        let transport = &session.transport;
+        let has_ended = transport.has_end() && !transport.may_receive();
+        if is_over || (has_ended && transport.is_finished()) {
             self.remove(key);
+        } else if transport.wants_to_write() || (transport.may_send() && !linger.output.is_empty())
+        {
+            self.enqueue(key);
         }
     }
 
@@ -272,14 +273,13 @@ impl Worker {
     /// connection broke.
     fn discard(&mut self, key: SessionKey, buffer: &mut [u8]) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return true };
-        let mut budget = RECEIVE_BYTES_MIN;
-        while session.is_readable {
+        let mut budget = self.budget.receive_bytes_min;
+        while session.transport.may_receive() {
             if budget == 0 {
                 self.enqueue(key);
                 return false;
             }
-            let room = buffer.len();
-            match read(session, &mut [&mut *buffer], room) {
+            match session.transport.receive(&mut [&mut *buffer]) {
                 Received::Bytes(count) => {
                     budget = budget.saturating_sub(count);
                     let Stage::Lingering(linger) = &mut session.stage else { return false };
@@ -288,8 +288,7 @@ impl Worker {
                         return true;
                     }
                 }
-                Received::Nothing => return false,
-                Received::End => session.is_readable = false,
+                Received::Nothing | Received::End => return false,
                 Received::Broken(_) => return true,
             }
         }
@@ -322,49 +321,24 @@ fn room_behind(direct: usize) -> usize {
     if direct < RECEIVE_BUFFER_BYTES / 2 { RECEIVE_BUFFER_BYTES } else { READ_AHEAD_BYTES }
 }
 
-/// One read into slices that hold `room` bytes. A short read empties the socket (epoll(7)), but for
-/// a FIN behind it that was announced together with the bytes.
-fn read(session: &mut Session, slices: &mut [&mut [u8]], room: usize) -> Received {
-    match session.conn.read(slices) {
-        Ok(0) => {
-            session.has_end = true;
-            Received::End
-        }
-        Ok(count) => {
-            if count < room && !session.has_end && !session.is_broken {
-                session.is_readable = false;
-            }
-            Received::Bytes(count)
-        }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            session.is_readable = false;
-            Received::Nothing
-        }
-        Err(error) => Received::Broken(error),
-    }
-}
-
-/// Writes until the output is empty or the kernel takes no more: how many bytes left, and how it
+/// Sends until the output is empty or the transport takes no more: how many bytes left, and how it
 /// ended.
-fn write(conn: &mut Conn, output: &mut Output, is_writable: &mut bool) -> (u64, io::Result<()>) {
+fn write(transport: &mut impl Transport, output: &mut Output) -> (u64, io::Result<()>) {
     let mut total = 0;
-    while *is_writable && !output.is_empty() {
+    if transport.wants_to_write()
+        && let Err(error) = transport.flush()
+    {
+        return (total, Err(error));
+    }
+    while transport.may_send() && !output.is_empty() {
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
         let filled = output.fill_slices(&mut slices);
-        let slices = &slices[..filled];
-        let asked: usize = slices.iter().map(|slice| slice.len()).sum();
-        match conn.write(slices) {
+        match transport.send(&slices[..filled]) {
             Ok(count) => {
-                *is_writable = count == asked;
                 output.advance(count);
                 total += count as u64;
             }
-            Err(error) => {
-                *is_writable = false;
-                if error.kind() != io::ErrorKind::WouldBlock {
-                    return (total, Err(error));
-                }
-            }
+            Err(error) => return (total, Err(error)),
         }
     }
     (total, Ok(()))

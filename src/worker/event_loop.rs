@@ -11,35 +11,28 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::id::{Door, WorkerId};
-use crate::net::{Conn, Socket};
-use crate::time::{Clock, Instant, Now};
-use crate::worker::budget::{
-    MAIL_PER_TURN, OTHERS_PER_TURN, READINESS_PER_TURN, RECEIVE_BYTES_MIN, ReceiveBudget,
-    SETTLES_PER_TURN,
-};
+use crate::id::{ChannelId, Door, WorkerId};
+use crate::time::{Instant, Now};
+use crate::worker::budget::{ReceiveBudget, SETTLES_PER_TURN};
 use crate::worker::load::Load;
 use crate::worker::receive_buffers::ReceiveBuffers;
 use crate::worker::session::{SessionKey, Sessions};
 use crate::worker::{
-    Counters, Doorbell, Identity, Inbox, Limits, Mail, Outbox, Phase, PhaseFlag, Placement,
-    Refused, Shard, Tuning, WorkerReport,
+    Counters, Doorbell, Identity, Inbox, Limits, Mail, Outbox, Phase, PhaseFlag, Placement, Poller,
+    Ready, Refused, Shard, Tuning, TurnBudget, WorkerReport,
 };
 
-/// The token of the worker's waker; no session's key is ever this.
-pub const WAKE: mio::Token = mio::Token(usize::MAX);
-
-/// What joins a worker to the other threads.
+/// What joins a worker to the system and to the other threads.
 #[derive(Debug)]
-pub struct Links {
-    /// The poller that the worker's bell wakes, under [`WAKE`].
-    pub poll: mio::Poll,
+pub struct Links<P: Poller> {
+    /// What it waits in. The worker's bell wakes it.
+    pub poller: P,
     /// Its bell.
     pub bell: Arc<Doorbell>,
     /// Its mail.
-    pub inbox: Inbox<Mail>,
+    pub inbox: Inbox<Mail<P::Socket>>,
     /// The other workers' mailboxes.
-    pub outboxes: Vec<(WorkerId, Outbox<Mail>)>,
+    pub outboxes: Vec<(WorkerId, Outbox<Mail<P::Socket>>)>,
     /// Where its count of connections is.
     pub placement: Arc<Placement>,
     /// The bounds that count now.
@@ -52,14 +45,15 @@ pub struct Links {
 
 /// One worker: a thread's whole state.
 #[derive(Debug)]
-pub struct Worker {
+pub struct Worker<P: Poller> {
     pub(super) id: WorkerId,
-    clock: Clock,
     pub(super) now: Now,
-    links: Links,
-    neighbours: Vec<Neighbour>,
+    links: Links<P>,
+    neighbours: Vec<Neighbour<P>>,
     pub(super) shard: Shard,
-    pub(super) sessions: Sessions,
+    pub(super) sessions: Sessions<P::Transport>,
+    /// What the poller has told and the turn has not noted yet.
+    ready: Vec<Ready>,
     /// Sessions that have something to do.
     pub(super) queue: VecDeque<SessionKey>,
     /// Those of them that write. They come first: somebody waits for what they say.
@@ -71,6 +65,7 @@ pub struct Worker {
     pub(super) buffers: ReceiveBuffers,
     pub(super) counters: Counters,
     load: Load,
+    pub(super) budget: TurnBudget,
     receive_budget: ReceiveBudget,
     /// The bounds' version that was taken over last.
     tuning_seen: u64,
@@ -79,45 +74,51 @@ pub struct Worker {
 
 /// Another worker's mailbox, and the message that found it full.
 #[derive(Debug)]
-struct Neighbour {
+struct Neighbour<P: Poller> {
     id: WorkerId,
-    outbox: Outbox<Mail>,
-    held: Option<Mail>,
+    outbox: Outbox<Mail<P::Socket>>,
+    held: Option<Mail<P::Socket>>,
 }
 
-impl Worker {
-    /// Worker `id` of `workers`, ready to run.
+impl<P: Poller> Worker<P> {
+    /// Worker `id`, ready to run.
     pub fn new(
         id: WorkerId,
-        clock: Clock,
         limits: Limits,
         identity: Arc<Identity>,
-        mut links: Links,
-    ) -> Worker {
-        let neighbours: Vec<Neighbour> = std::mem::take(&mut links.outboxes)
+        mut links: Links<P>,
+    ) -> Worker<P> {
+        let neighbours: Vec<Neighbour<P>> = std::mem::take(&mut links.outboxes)
             .into_iter()
             .map(|(id, outbox)| Neighbour { id, outbox, held: None })
             .collect();
         let workers = u16::try_from(neighbours.len() + 1).expect("workers are counted in 16 bits");
         Worker {
             id,
-            clock,
-            now: clock.now(),
+            now: links.poller.now(),
             links,
             neighbours,
             linger_timeout: limits.linger_timeout,
             shard: Shard::new(id, workers, limits, identity),
             sessions: Sessions::default(),
+            ready: Vec::new(),
             queue: VecDeque::new(),
             writers: VecDeque::new(),
             lingering: VecDeque::new(),
             buffers: ReceiveBuffers::default(),
             counters: Counters::default(),
             load: Load::default(),
-            receive_budget: ReceiveBudget::MOST,
+            budget: TurnBudget::default(),
+            receive_budget: ReceiveBudget::new(&TurnBudget::default()),
             tuning_seen: 0,
             is_draining: false,
         }
+    }
+
+    /// Has turns do as much as `budget` says.
+    pub fn set_budget(&mut self, budget: TurnBudget) {
+        self.budget = budget;
+        self.receive_budget = ReceiveBudget::new(&budget);
     }
 
     /// Works until the server's phase is [`Phase::Stopping`].
@@ -125,23 +126,27 @@ impl Worker {
     /// # Errors
     /// The system's poller fails.
     pub fn run(mut self) -> io::Result<()> {
-        let mut readiness = mio::Events::with_capacity(READINESS_PER_TURN);
-        let mut must_go_on = false;
+        let mut timeout = Some(Duration::ZERO);
         while self.links.phase.phase() != Phase::Stopping {
-            let timeout = self.rest_allowed(must_go_on);
-            match self.links.poll.poll(&mut readiness, timeout) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => readiness.clear(),
-                outcome => outcome?,
-            }
-            self.links.bell.begin_turn();
-            must_go_on = self.turn(&readiness);
+            timeout = self.step(timeout)?;
         }
         Ok(())
     }
 
+    /// Waits for at most `timeout` and does one turn. Says how long the next may wait.
+    ///
+    /// # Errors
+    /// The system's poller fails.
+    pub fn step(&mut self, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
+        self.links.poller.poll(timeout, &mut self.ready)?;
+        self.links.bell.begin_turn();
+        let must_go_on = self.turn();
+        Ok(self.rest_allowed(must_go_on))
+    }
+
     /// How long the next poll may wait. Ends the accounting of the turn behind it.
     fn rest_allowed(&mut self, must_go_on: bool) -> Option<Duration> {
-        let end = self.clock.now().instant;
+        let end = self.links.poller.now().instant;
         let busy = end.since(self.now.instant);
         self.counters.busy += busy;
         self.receive_budget.note_turn(busy);
@@ -159,15 +164,15 @@ impl Worker {
     }
 
     /// One pass. True when there is more to do at once.
-    fn turn(&mut self, readiness: &mio::Events) -> bool {
-        self.now = self.clock.now();
+    fn turn(&mut self) -> bool {
+        self.now = self.links.poller.now();
         self.counters.turns += 1;
         self.load.note(self.now.instant, self.counters.busy);
-        for readiness in readiness {
-            if readiness.token() != WAKE {
-                self.note(readiness);
-            }
+        let mut ready = std::mem::take(&mut self.ready);
+        for ready in ready.drain(..) {
+            self.note(ready);
         }
+        self.ready = ready;
         if let Some(limits) = self.links.tuning.news(&mut self.tuning_seen) {
             self.linger_timeout = limits.linger_timeout;
             self.shard.set_limits(limits);
@@ -177,9 +182,9 @@ impl Worker {
         if self.attend_writers() && !self.queue.is_empty() {
             self.settle();
         }
-        for _ in 0..self.queue.len().min(OTHERS_PER_TURN) {
+        for _ in 0..self.queue.len().min(self.budget.others) {
             let Some(key) = self.queue.pop_front() else { break };
-            self.attend(key, RECEIVE_BYTES_MIN);
+            self.attend(key, self.budget.receive_bytes_min);
         }
         if self.shard.next_deadline().is_some_and(|deadline| deadline <= self.now.instant) {
             self.shard.handle_timeout(self.now);
@@ -244,7 +249,7 @@ impl Worker {
 
     /// Takes mail, in order. Never left out, whatever else waits: that is what rules out deadlock.
     fn take_mail(&mut self) {
-        for _ in 0..MAIL_PER_TURN {
+        for _ in 0..self.budget.mail {
             let Some(mail) = self.links.inbox.try_receive() else { break };
             // Mail of a worker that drains already must not find this one serving: the readers that
             // left there would let writes in here whose bytes nobody will read.
@@ -253,7 +258,9 @@ impl Worker {
                 Mail::Core { from, message } => {
                     self.shard.handle_message(self.now, from, message);
                 }
-                Mail::Connection { socket, door, peer } => self.open(socket, door, peer),
+                Mail::Connection { socket, door, peer } => {
+                    self.open(socket, door, peer);
+                }
                 Mail::Report(sink) => sink.put(self.report()),
             }
         }
@@ -288,24 +295,22 @@ impl Worker {
         }
     }
 
-    /// Takes a new connection on.
-    fn open(&mut self, socket: Socket, door: Door, peer: Arc<str>) {
+    /// Takes a new connection on, which counts in the placement already. Says its channel, unless
+    /// the peer is gone already.
+    pub fn open(&mut self, socket: P::Socket, door: Door, peer: Arc<str>) -> Option<ChannelId> {
         let key = self.sessions.next_key();
-        let conn = Conn::new(socket).and_then(|mut conn| {
-            conn.register(self.links.poll.registry(), mio::Token(key.0))?;
-            Ok(conn)
-        });
-        match conn {
-            Ok(conn) if !self.is_draining => {
+        match self.links.poller.open(socket, key.0) {
+            Ok(transport) => {
                 self.counters.connections += 1;
                 let channel = self.shard.open_through(self.now, door, Arc::clone(&peer));
                 debug!(worker = %self.id, %channel, %peer, "channel opened");
-                self.sessions.insert(conn, channel);
+                self.sessions.insert(transport, channel);
+                Some(channel)
             }
-            outcome => {
-                let error = outcome.err();
-                debug!(worker = %self.id, %peer, ?error, "connection not taken on");
+            Err(error) => {
+                debug!(worker = %self.id, %peer, %error, "connection not taken on");
                 self.links.placement.release(self.id);
+                None
             }
         }
     }
@@ -316,7 +321,20 @@ impl Worker {
         self.links.placement.release(self.id);
     }
 
-    fn report(&self) -> WorkerReport {
+    /// What is a worker without its sockets.
+    pub fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    /// Whether it holds nothing of any connection, and no mail.
+    pub fn is_idle(&self) -> bool {
+        self.sessions.len() == 0
+            && self.links.inbox.is_empty()
+            && self.neighbours.iter().all(|neighbour| neighbour.held.is_none())
+    }
+
+    /// A copy of the numbers.
+    pub fn report(&self) -> WorkerReport {
         let shard = self.shard.report();
         WorkerReport {
             worker: self.id,

@@ -11,9 +11,9 @@ use crate::worker::WorkerReport;
 /// that all wait for this worker find room as it drains. More would only be memory.
 pub const MAIL_MAX: usize = 1024;
 
-/// Everything that one thread may say to a worker.
+/// Everything that one thread may say to a worker whose connections come as `S`.
 #[derive(Debug)]
-pub enum Mail {
+pub enum Mail<S = Socket> {
     /// From another worker's core to ours.
     Core {
         /// That worker.
@@ -24,7 +24,7 @@ pub enum Mail {
     /// A new connection. It counts in the worker's load already.
     Connection {
         /// Its socket.
-        socket: Socket,
+        socket: S,
         /// Through which door it came in.
         door: Door,
         /// The peer's address, for people.

@@ -2,8 +2,9 @@
 //!
 //! [`Shard`] is everything that a worker owns except its thread and its sockets: bytes and messages
 //! in, bytes and messages out, the time as a parameter, so that a whole broker can run in one
-//! thread under a simulated network. [`Worker`], the event loop, carries between sockets, mailboxes
-//! and the shard; it decides nothing about streams.
+//! thread under a simulated network. [`Worker`], the event loop, carries between transports,
+//! mailboxes and the shard; it decides nothing about streams. What it waits in is a [`Poller`]: the
+//! system's, or the simulation's, which runs this very loop.
 //!
 //! `event_loop` is the turn, `carry` what it does with one connection, `session` the table of them;
 //! `mailbox` and `doorbell` join the threads.
@@ -18,6 +19,7 @@ mod mail;
 mod mailbox;
 mod phase;
 mod placement;
+mod poller;
 mod receive_buffers;
 mod report;
 mod session;
@@ -27,12 +29,14 @@ mod sync;
 mod tests;
 mod tuning;
 
+pub use budget::TurnBudget;
 pub use doorbell::{Doorbell, Wake};
-pub use event_loop::{Links, WAKE, Worker};
+pub use event_loop::{Links, Worker};
 pub use mail::{MAIL_MAX, Mail, ReportSink};
 pub use mailbox::{Inbox, Outbox, Refused, mailbox};
 pub use phase::{Phase, PhaseFlag};
 pub use placement::Placement;
+pub use poller::{Poller, Ready, SystemPoller, WAKE};
 pub use report::{Counters, TurnTime, WorkerReport};
 pub use shard::{ChannelReport, Identity, Limits, Shard, ShardReport};
 pub use tuning::Tuning;

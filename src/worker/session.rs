@@ -4,13 +4,11 @@ use bytes::Bytes;
 use slab::Slab;
 
 use crate::id::ChannelId;
-use crate::net::Conn;
-
 use crate::wire::Output;
 
 /// Names a session: a slot of the table in the lower half, a generation in the upper half, so that
-/// readiness which was reported for a slot's last owner does not reach its next. It is mio's token
-/// too.
+/// readiness which was reported for a slot's last owner does not reach its next. It is the poller's
+/// key too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionKey(pub(crate) usize);
 
@@ -46,52 +44,50 @@ pub(crate) struct Linger {
     pub(crate) output: Output,
     /// Whether something of it has left since the deadline was last looked at.
     pub(crate) has_sent: bool,
-    /// Whether our FIN is sent.
-    pub(crate) is_shut: bool,
+    /// Whether our FIN is sent, or follows what the transport holds.
+    pub(crate) is_finishing: bool,
     /// Bytes thrown away.
     pub(crate) discarded: u64,
 }
 
 /// One connection.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct Session<T> {
     /// Its own name.
     pub(crate) key: SessionKey,
-    /// Its socket.
-    pub(crate) conn: Conn,
+    /// What carries its bytes.
+    pub(crate) transport: T,
     /// What it is doing.
     pub(crate) stage: Stage,
     /// Input that the shard has not taken yet. Holds no memory when empty.
     pub(crate) leftover: Bytes,
-    /// Readiness is edge-triggered, so it is remembered here until the socket says otherwise.
-    pub(crate) is_readable: bool,
-    /// Likewise, for writing.
-    pub(crate) is_writable: bool,
-    /// The peer's FIN is among what is to be read, so that a short read is not the end of it.
-    pub(crate) has_end: bool,
-    /// The connection is broken. What came before may still be read.
-    pub(crate) is_broken: bool,
     /// Whether the session is in the worker's queue.
     pub(crate) is_queued: bool,
 }
 
 /// The sessions of one worker.
-#[derive(Debug, Default)]
-pub(crate) struct Sessions {
-    slab: Slab<Session>,
+#[derive(Debug)]
+pub(crate) struct Sessions<T> {
+    slab: Slab<Session<T>>,
     generation: usize,
     /// By the channel's slot.
     by_channel: Vec<Option<SessionKey>>,
 }
 
-impl Sessions {
+impl<T> Default for Sessions<T> {
+    fn default() -> Sessions<T> {
+        Sessions { slab: Slab::new(), generation: 0, by_channel: Vec::new() }
+    }
+}
+
+impl<T> Sessions<T> {
     /// The key that the next session will have.
     pub(crate) fn next_key(&self) -> SessionKey {
         SessionKey::new(self.slab.vacant_key(), self.generation)
     }
 
     /// Takes a connection on that was registered under `next_key`.
-    pub(crate) fn insert(&mut self, conn: Conn, channel: ChannelId) -> SessionKey {
+    pub(crate) fn insert(&mut self, transport: T, channel: ChannelId) -> SessionKey {
         let key = self.next_key();
         self.generation = self.generation.wrapping_add(1) & SLOT_MASK;
         let slot = channel.slot as usize;
@@ -101,20 +97,16 @@ impl Sessions {
         self.by_channel[slot] = Some(key);
         self.slab.insert(Session {
             key,
-            conn,
+            transport,
             stage: Stage::Open(channel),
             leftover: Bytes::new(),
-            is_readable: false,
-            is_writable: true,
-            has_end: false,
-            is_broken: false,
             is_queued: false,
         });
         key
     }
 
     /// The session, unless it is gone.
-    pub(crate) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+    pub(crate) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session<T>> {
         self.slab.get_mut(key.slot()).filter(|session| session.key == key)
     }
 
@@ -142,23 +134,16 @@ impl Sessions {
 mod tests {
     use super::*;
     use crate::id::WorkerId;
-    use crate::net::{Listener, Socket};
-
-    fn conn(listener: &Listener) -> Conn {
-        let _client = std::net::TcpStream::connect(listener.address()).unwrap();
-        Conn::new(Socket::Tcp(listener.accept().unwrap().0)).unwrap()
-    }
 
     #[test]
     fn a_key_of_the_slots_last_owner_finds_nothing() {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let mut sessions = Sessions::default();
         let channel = |generation| ChannelId { worker: WorkerId(0), slot: 5, generation };
         let expected = sessions.next_key();
-        let first = sessions.insert(conn(&listener), channel(0));
+        let first = sessions.insert((), channel(0));
         assert_eq!((first, sessions.key_of(channel(0))), (expected, Some(first)));
         sessions.remove(first);
-        let second = sessions.insert(conn(&listener), channel(1));
+        let second = sessions.insert((), channel(1));
         assert_eq!(first.slot(), second.slot());
         assert!(sessions.get_mut(first).is_none());
         assert!(sessions.get_mut(second).is_some());

@@ -198,17 +198,17 @@ impl World {
             }
         }
         for worker in &self.broker.workers {
-            let report = worker.shard.report();
+            let report = worker.shard().report();
             // A broker that stops ends no stream: its readers would take that for the writer's end.
             let has_streams = !self.is_draining && !report.engine.streams.is_empty();
             let has_any = has_streams
                 || !report.engine.readers.is_empty()
                 || !report.channels.is_empty()
-                || worker.shard.channel_count() > 0;
+                || worker.shard().channel_count() > 0;
             if has_any {
                 return Err(format!("left behind: {report:?}"));
             }
-            if let Some(at) = worker.shard.next_deadline()
+            if let Some(at) = worker.shard().next_deadline()
                 && !self.is_draining
             {
                 return Err(format!("a timer is left, at {at:?}"));

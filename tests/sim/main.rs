@@ -1,4 +1,4 @@
-//! The whole broker in one thread, by seed: shards, mailboxes and their driver, a network that is
+//! The whole broker in one thread, by seed: the workers' loops, their mailboxes, a network that is
 //! slow and breaks, peers that do as they like, and a model of what they were promised.
 //!
 //! `WEIR_SEED=n` runs one seed, `WEIR_SEEDS=n` that many (from `WEIR_FROM`), and `WEIR_TRACE=1`
@@ -12,6 +12,7 @@ mod habits;
 mod model;
 mod network;
 mod peer;
+mod poller;
 mod reader;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use weir::transport::Readiness;
+
 /// One direction of a connection. Bytes are first on their way, then they have arrived; both count.
 #[derive(Debug, Default)]
 pub struct Pipe {
@@ -23,22 +25,6 @@ pub enum Read {
     Nothing,
     End,
     Broken,
-}
-
-/// What the broker's side has not been told of a connection since the last time: readiness is
-/// edge-triggered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Readiness {
-    pub readable: bool,
-    pub writable: bool,
-    pub end: bool,
-    pub broken: bool,
-}
-
-impl Readiness {
-    pub fn is_some(self) -> bool {
-        self != Readiness::default()
-    }
 }
 
 impl Pipe {
@@ -82,6 +68,7 @@ pub struct Conn {
     is_cut: bool,
     /// The broker has closed its socket.
     is_closed: bool,
+    /// What the broker's side has not been told since the last time: readiness is edge-triggered.
     readiness: Readiness,
 }
 
@@ -170,9 +157,14 @@ impl Conn {
         up | self.down.carry(down_max)
     }
 
-    /// What the broker has not been told.
-    pub fn readiness(&self) -> Readiness {
-        self.readiness
+    /// Whether the broker has closed its socket.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Whether there is something that the broker has not been told.
+    pub fn is_ready(&self) -> bool {
+        self.readiness != Readiness::default() && !self.is_closed
     }
 
     /// Tells it.

@@ -1,6 +1,8 @@
 //! One run: a broker, its network, its peers, and time.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -13,6 +15,7 @@ use crate::habits::Scale;
 use crate::model::{Asked, Complaint, Model};
 use crate::network::Conn;
 use crate::peer::{Heard, Leaving, Link, Peer, Role};
+use crate::poller::Carrying;
 
 /// Records carry their channel's number in one byte.
 const CONNS_MAX: usize = 200;
@@ -59,11 +62,7 @@ impl World {
         let mut rng = SmallRng::seed_from_u64(seed);
         let workers = 1 + (seed % 4) as u16;
         let mail_max = rng.random_range(1..5);
-        let mut broker = Broker::new(workers, mail_max, &limits);
-        for worker in &mut broker.workers {
-            worker.mail_per_turn = [1, 2, usize::MAX][rng.random_range(0..3)];
-            worker.bytes_per_read = [1, 20, usize::MAX][rng.random_range(0..3)];
-        }
+        let broker = Broker::new(workers, mail_max, &limits, &mut rng);
         let roles = [(3, Role::Agent), (5, Role::Host), (1, Role::Vandal)];
         let roles = roles.into_iter().flat_map(|(count, role)| std::iter::repeat_n(role, count));
         let peers = roles.enumerate().map(|(index, role)| Peer::new(index, role)).collect();
@@ -95,13 +94,13 @@ impl World {
                 let peer = self.rng.random_range(0..self.peers.len());
                 if let Some(link) = &self.peers[peer].link {
                     let (up, down) = (self.rng.random_range(0..600), self.rng.random_range(0..600));
-                    self.conns.get_mut(&link.key).expect("a link has one").carry(up, down);
+                    self.conns[&link.key].borrow_mut().carry(up, down);
                 }
                 self.exchange(peer, 400)?;
             }
             65..95 => {
                 let worker = self.rng.random_range(0..self.broker.workers.len());
-                self.broker.turn(worker, &mut self.conns, &mut self.rng);
+                self.broker.turn(worker);
             }
             _ => {
                 let ms = self.rng.random_range(1..60);
@@ -138,9 +137,14 @@ impl World {
         self.opened += 1;
         let capacity = |rng: &mut SmallRng| [1, 40, 500, 20_000][rng.random_range(0..4)];
         let (up, down) = (capacity(&mut self.rng), capacity(&mut self.rng));
-        self.conns.insert(key, Conn::new(up.max(40), down));
+        let conn = Rc::new(RefCell::new(Conn::new(up.max(40), down)));
+        self.conns.insert(key, Rc::clone(&conn));
         let worker = self.rng.random_range(0..self.broker.workers.len());
-        let channel = self.broker.workers[worker].open(self.broker.now, key);
+        let carrying = match self.rng.random_range(0..3) {
+            0 => Carrying::Holding([1, 30, 700][self.rng.random_range(0..3)]),
+            _ => Carrying::Plain,
+        };
+        let channel = self.broker.open(worker, conn, carrying, key);
         self.channels.insert(key, channel);
         self.model.open(key);
         self.peers[index].link = Some(Link::new(key, self.rng.random_bool(0.5)));
@@ -156,7 +160,7 @@ impl World {
             if self.peers[index].is_traced {
                 eprintln!("{} is cut", link.key);
             }
-            self.conns.get_mut(&link.key).expect("a link has one").cut(loses);
+            self.conns[&link.key].borrow_mut().cut(loses);
             self.forget(index);
         }
     }
@@ -179,7 +183,8 @@ impl World {
         let peer = &mut self.peers[index];
         let Some(link) = &mut peer.link else { return Ok(false) };
         let key = link.key;
-        let conn = self.conns.get_mut(&key).expect("a link has one");
+        let conn = Rc::clone(&self.conns[&key]);
+        let conn = &mut *conn.borrow_mut();
         let most = self.rng.random_range(1..=max);
         let has_sent = link.send(conn, most);
         let may_break = link.has_stalled || self.is_draining;
@@ -234,7 +239,9 @@ impl World {
                 )),
             };
         }
-        let is_newcomer = self.is_draining && (code == 5 || link.sent_nonsense);
+        // It came after the drain began, be it that its worker had not noticed.
+        let came_late = !self.drained.contains_key(&link.key) && (code == 0 || code == 5);
+        let is_newcomer = self.is_draining && (came_late || link.sent_nonsense);
         if (code != 0) != link.sent_nonsense && !is_newcomer {
             return Err(format!("channel {} ends with error {code}", link.key));
         }
@@ -252,13 +259,13 @@ impl World {
             let mut moves = false;
             for index in 0..self.peers.len() {
                 if let Some(link) = &self.peers[index].link {
-                    let conn = self.conns.get_mut(&link.key).expect("a link has one");
+                    let mut conn = self.conns[&link.key].borrow_mut();
                     moves |= conn.carry(usize::MAX, usize::MAX);
                 }
                 moves |= self.exchange(index, 20_000)?;
             }
             for worker in 0..self.broker.workers.len() {
-                moves |= self.broker.turn(worker, &mut self.conns, &mut self.rng);
+                moves |= self.broker.turn(worker);
             }
             if !moves {
                 return Ok(());
@@ -269,13 +276,13 @@ impl World {
 
     /// So much time passes, and everything happens that is due.
     pub fn pass(&mut self, time: Duration) -> Result<(), Complaint> {
-        let until = self.broker.now.instant.plus(time);
+        let until = self.broker.now().plus(time);
         self.rest()?;
         while let Some(at) = self.broker.next_deadline().filter(|at| *at <= until) {
-            self.broker.now.instant = at.max(self.broker.now.instant);
+            self.broker.pass_until(at);
             self.rest()?;
         }
-        self.broker.now.instant = until;
+        self.broker.pass_until(until);
         self.rest()
     }
 
@@ -284,12 +291,12 @@ impl World {
         self.is_draining = true;
         let by_channel: HashMap<ChannelId, usize> =
             self.channels.iter().map(|(conn, channel)| (*channel, *conn)).collect();
-        let now = self.broker.now;
-        for worker in &mut self.broker.workers {
-            worker.drain(now);
-            for channel in worker.shard.report().channels {
+        // No command is taken in before the workers begin.
+        for report in self.broker.reports() {
+            for channel in report.channels {
                 self.drained.insert(by_channel[&channel.id], channel.commands);
             }
         }
+        self.broker.drain();
     }
 }

@@ -1,4 +1,6 @@
-//! Tests of the files that `tests/interleavings` takes in as they are, which therefore hold none.
+//! Tests of the files that `tests/interleavings` takes in as they are, which therefore hold none,
+//! and of the loop over a poller of the tests' own.
 
+mod carry;
 mod doorbell;
 mod mailbox;
