@@ -30,6 +30,7 @@ pub mod inside;
 pub mod net;
 pub mod server;
 pub mod service;
+pub mod shown;
 pub mod stats;
 pub mod stream;
 pub mod time;

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let exit = Exit::of(&error);
             if exit != Exit::Ok {
-                eprintln!("weir: {}", cli::describe(&error));
+                cli::tell(&error);
             }
             exit.into()
         }

@@ -9,6 +9,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("id", &[]),
     ("access", &[]),
     ("time", &[]),
+    ("shown", &[]),
     ("stream", &["access", "id", "stats", "time"]),
     ("wire", &["id"]),
     ("channel", &["wire", "id", "time"]),
@@ -42,9 +43,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "time", "wire", "worker",
         ],
     ),
-    ("client", &["wire", "id"]),
-    ("bench", &["wire", "id", "time"]),
-    ("cli", &["bench", "client", "config", "id", "server", "time", "wire"]),
+    ("client", &["wire", "id", "shown"]),
+    ("bench", &["wire", "id", "shown", "time"]),
+    ("cli", &["bench", "client", "config", "id", "server", "shown", "time", "wire"]),
 ];
 
 /// Which rooms may use a library that has no business elsewhere.

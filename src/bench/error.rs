@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::shown;
 use crate::wire::WireError;
 
 /// Why a load failed.
@@ -19,13 +20,13 @@ pub enum BenchError {
     #[error("a connection to the server broke: {0}")]
     Broken(#[from] io::Error),
     /// The server ended a connection in good order.
-    #[error("the server closed a connection{}", report.as_ref().map(|r| format!(": {r}")).unwrap_or_default())]
+    #[error("the server closed a connection{}", reason(report))]
     Closed {
         /// Its reason, where it gave one.
         report: Option<String>,
     },
     /// The server refused a command.
-    #[error("the server refused {command}: {text}")]
+    #[error("the server refused {command}: {}", shown::line(text))]
     Refused {
         /// What was asked.
         command: String,
@@ -52,6 +53,11 @@ pub enum BenchError {
     /// The plan cannot be carried out.
     #[error("{0}")]
     Plan(String),
+}
+
+/// What the server said at its end, behind a colon.
+fn reason(report: &Option<String>) -> String {
+    report.as_ref().map(|report| format!(": {}", shown::line(report))).unwrap_or_default()
 }
 
 impl From<WireError> for BenchError {

@@ -15,6 +15,7 @@ mod trace;
 
 use crate::cli::Exit;
 use crate::cli::args::ServeArgs;
+use crate::cli::say;
 use crate::cli::serve::{self, Started};
 use crate::client::{Address, DEFAULT_PORT};
 use crate::server::{Addresses, Ended};
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     let mut stage = Stage::new(broker);
     let cast = Cast::enter(&mut stage)?;
     eprint!("{}", guide(&addresses, &cast));
-    let ended = server.wait(|_| eprintln!("weir demo: nothing to reload"))?;
+    let ended = server.wait(|_| say::line("weir demo: nothing to reload"))?;
     // Their channels are closed, which each of them notices.
     stage.leave();
     if ended == Ended::CutShort {

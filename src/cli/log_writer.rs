@@ -9,6 +9,8 @@ use std::time::Duration;
 use crossbeam::channel::{self, Receiver, Sender, TrySendError};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::shown;
+
 /// Lines that may wait for a slow terminal. More are dropped and counted.
 const LINES_MAX: usize = 1024;
 /// How long the program's end waits for the last lines.
@@ -20,10 +22,22 @@ enum Item {
     Flush(Sender<()>),
 }
 
+/// What a line looks like, and so how what strangers have put into it is escaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineForm {
+    /// Text without colours.
+    Plain,
+    /// Text in which the subscriber has set colours. It escapes those of strangers.
+    Coloured,
+    /// A JSON object.
+    Json,
+}
+
 /// Hands lines to a thread that writes them. Standard error that does not take them (a stopped
 /// terminal, a full pipe) costs lines, whose number is told, and never a worker's time.
 #[derive(Clone)]
 pub(crate) struct LogWriter {
+    form: LineForm,
     lines: Sender<Item>,
     dropped: Arc<AtomicU64>,
 }
@@ -36,6 +50,7 @@ pub(crate) struct FlushGuard {
 impl LogWriter {
     /// Starts the thread that writes to `target`.
     pub(crate) fn start(
+        form: LineForm,
         target: impl Write + Send + 'static,
     ) -> io::Result<(LogWriter, FlushGuard)> {
         let (lines, queue) = channel::bounded(LINES_MAX);
@@ -44,7 +59,7 @@ impl LogWriter {
         thread::Builder::new()
             .name("weir-log".to_owned())
             .spawn(move || write_lines(&queue, &counter, target))?;
-        Ok((LogWriter { lines: lines.clone(), dropped }, FlushGuard { lines }))
+        Ok((LogWriter { form, lines: lines.clone(), dropped }, FlushGuard { lines }))
     }
 }
 
@@ -66,9 +81,27 @@ fn write_lines(queue: &Receiver<Item>, dropped: &AtomicU64, mut target: impl Wri
     }
 }
 
+impl LineForm {
+    /// One line, so that no peer's text passes for another one. It ends as it did.
+    fn escape(self, line: &[u8]) -> Vec<u8> {
+        let (line, end) = match line.strip_suffix(b"\n") {
+            Some(line) => (line, "\n"),
+            None => (line, ""),
+        };
+        let text = String::from_utf8_lossy(line);
+        let safe = match self {
+            LineForm::Plain => shown::line(&text),
+            LineForm::Coloured => shown::coloured_line(&text),
+            LineForm::Json => shown::json(&text),
+        };
+        [safe.as_bytes(), end.as_bytes()].concat()
+    }
+}
+
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Err(TrySendError::Full(_)) = self.lines.try_send(Item::Line(line.to_vec())) {
+        let safe = self.form.escape(line);
+        if let Err(TrySendError::Full(_)) = self.lines.try_send(Item::Line(safe)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
@@ -122,7 +155,8 @@ mod tests {
     fn a_stopped_terminal_costs_lines_and_their_number_is_told() {
         let (go_on, go) = channel::bounded(0);
         let (written, lines) = channel::unbounded();
-        let (mut writer, guard) = LogWriter::start(Stopped { go, written }).unwrap();
+        let (mut writer, guard) =
+            LogWriter::start(LineForm::Plain, Stopped { go, written }).unwrap();
         let count = LINES_MAX + 10;
         for number in 0..count {
             writer.write_all(format!("line {number}\n").as_bytes()).unwrap();

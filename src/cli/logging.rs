@@ -5,7 +5,7 @@ use std::io;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::args::LogFormat;
-use crate::cli::log_writer::{FlushGuard, LogWriter};
+use crate::cli::log_writer::{FlushGuard, LineForm, LogWriter};
 use crate::config::LogLevel;
 
 /// The running log. Dropped, it sees the last lines out.
@@ -29,13 +29,18 @@ fn filter(level: LogLevel) -> EnvFilter {
 
 /// Logs to standard error.
 pub(crate) fn start(format: LogFormat, level: LogLevel) -> io::Result<Log> {
-    let (writer, flush) = LogWriter::start(io::stderr())?;
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && io::IsTerminal::is_terminal(&io::stderr());
+    let form = match (format, colour) {
+        (LogFormat::Json, _) => LineForm::Json,
+        (LogFormat::Text, true) => LineForm::Coloured,
+        (LogFormat::Text, false) => LineForm::Plain,
+    };
+    let (writer, flush) = LogWriter::start(form, io::stderr())?;
     let builder = tracing_subscriber::fmt().with_writer(writer);
     // The second of two servers in one process logs with the first.
     let set_filter: Box<dyn Fn(EnvFilter)> = match format {
         LogFormat::Text => {
-            let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-                && io::IsTerminal::is_terminal(&io::stderr());
             let builder = builder.with_ansi(colour).with_target(false);
             let builder = builder.with_env_filter(filter(level)).with_filter_reloading();
             let handle = builder.reload_handle();

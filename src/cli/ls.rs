@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use crate::cli::args::LsArgs;
-use crate::cli::table::{Table, plain};
+use crate::cli::table::{Table, cell};
 use crate::cli::{Exit, OutputError};
 use crate::client::{Connection, StreamEntry};
+use crate::shown;
 
 const HEAD: [&str; 10] =
     ["ID", "TYPE", "NAME", "DIR", "STATE", "START", "END", "READERS", "PARKED", "OWNER"];
@@ -19,7 +20,7 @@ pub(crate) fn run(args: &LsArgs) -> anyhow::Result<Exit> {
     // The list is here; how the channel ends no longer matters.
     let _ = connection.close();
     let text = match args.json {
-        true => serde_json::to_string_pretty(&entries)? + "\n",
+        true => shown::json(&serde_json::to_string_pretty(&entries)?).into_owned() + "\n",
         false => table(&entries),
     };
     let mut stdout = io::stdout().lock();
@@ -38,16 +39,16 @@ fn row(entry: &StreamEntry) -> [String; HEAD.len()] {
         (false, false) => "live",
     };
     [
-        plain(&entry.id),
-        plain(&entry.stream_type),
-        plain(entry.name.as_deref().unwrap_or("-")),
-        plain(&entry.direction),
+        cell(&entry.id),
+        cell(&entry.stream_type),
+        cell(entry.name.as_deref().unwrap_or("-")),
+        cell(&entry.direction),
         state.to_owned(),
         entry.start.to_string(),
         entry.end.to_string(),
         entry.readers.to_string(),
         entry.parked_writes.to_string(),
-        plain(entry.owner.as_deref().unwrap_or("-")),
+        cell(entry.owner.as_deref().unwrap_or("-")),
     ]
 }
 
@@ -71,10 +72,10 @@ mod tests {
         assert_eq!(
             table(&[entry, ended, cut]),
             "\
-ID    TYPE  NAME     DIR  STATE    START      END  READERS  PARKED  OWNER
-VS12  log   a?[31mb  out  live         0  1048576        2       0  -
-VS12  log   a?[31mb  out  ended        0  1048576        2       0  -
-VS12  log   a?[31mb  out  cut off      0  1048576        2       0  -
+ID    TYPE  NAME        DIR  STATE    START      END  READERS  PARKED  OWNER
+VS12  log   a\\x1b[31mb  out  live         0  1048576        2       0  -
+VS12  log   a\\x1b[31mb  out  ended        0  1048576        2       0  -
+VS12  log   a\\x1b[31mb  out  cut off      0  1048576        2       0  -
 "
         );
     }

@@ -16,6 +16,7 @@ mod publish;
 mod quantity;
 mod raw_output;
 mod retry;
+mod say;
 mod serve;
 mod stats;
 mod table;
@@ -26,6 +27,8 @@ mod units;
 pub use exit::{Exit, OutputError};
 
 use args::{Args, Verb};
+
+use crate::shown;
 
 /// Carries out what the arguments say.
 ///
@@ -56,7 +59,12 @@ pub fn describe(error: &anyhow::Error) -> String {
             text = format!("{text}: {cause}");
         }
     }
-    text
+    shown::lines(&text).into_owned()
+}
+
+/// Tells the user an error, which may have several lines.
+pub fn tell(error: &anyhow::Error) {
+    say::lines(&format!("weir: {}", describe(error)));
 }
 
 #[cfg(test)]

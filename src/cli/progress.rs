@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::say;
 use crate::time::{Clock, Instant};
 
 /// Transfers shorter than this stay silent.
@@ -43,7 +44,7 @@ impl Progress {
 
     /// Writes a line to standard error without tearing the progress line.
     pub(crate) fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| say::line(line));
     }
 }
 

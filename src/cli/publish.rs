@@ -20,9 +20,11 @@ use crate::cli::Exit;
 use crate::cli::args::PubArgs;
 use crate::cli::progress::Progress;
 use crate::cli::retry::Interrupted;
+use crate::cli::say;
 use crate::client::{
     CallError, ClientError, ConnectOptions, Connection, Incoming, Receiver, Sender,
 };
+use crate::shown;
 
 use input::Input;
 use keeping::{Keeping, TakenUp};
@@ -45,7 +47,7 @@ pub(crate) fn run(args: &PubArgs) -> anyhow::Result<Exit> {
     let keeping = Keeping::new(args);
     let connection = Connection::connect(&args.broker.broker)?;
     let (connection, stream) = keeping.create(connection, args)?;
-    eprintln!("stream {stream}");
+    say::line(&format!("stream {stream}"));
     let (sender, receiver) = connection.split();
     let bounds = (WRITES_MAX, UNANSWERED_BYTES_MAX);
     let unaccepted = Arc::new(Unaccepted::new(stream, keeping.is_kept(), sender, bounds));
@@ -208,6 +210,7 @@ impl Copy<'_> {
         let stream = self.unaccepted.stream();
         let (accepted, unanswered) = self.unaccepted.counts();
         let doubt = || {
+            let stream = shown::line(stream);
             format!(
                 "{stream} is not complete: {accepted} bytes are known to have been taken, \
                  {unanswered} more were sent"
@@ -250,7 +253,7 @@ impl Copy<'_> {
     }
 
     fn taken_over(&self) -> anyhow::Error {
-        let stream = self.unaccepted.stream();
+        let stream = shown::line(self.unaccepted.stream());
         anyhow::anyhow!("{stream} was taken over by somebody who has its key")
     }
 }

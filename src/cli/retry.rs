@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::thread;
 use std::time::Duration;
 
+use crate::cli::say;
 use crate::client::{Address, ClientError, ConnectOptions, Connection};
 use crate::time::{Clock, Instant};
 
@@ -50,7 +51,7 @@ impl Retry {
     ) -> anyhow::Result<(Connection, T)> {
         let Retry { broker, patience, speaker } = self;
         let seconds = patience.as_secs_f64();
-        eprintln!("weir {speaker}: {breakage}; trying again for {seconds} s");
+        say::lines(&format!("weir {speaker}: {breakage}; trying again for {seconds} s"));
         let clock = Clock::start();
         let mut waits = Waits::new();
         let mut last = None;

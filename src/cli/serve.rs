@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cli::Exit;
 use crate::cli::args::ServeArgs;
 use crate::cli::logging::{self, Log};
+use crate::cli::say;
 use crate::config::{self, LimitOverrides, Overrides};
 use crate::server::{Addresses, Ended, Server};
 
@@ -30,7 +31,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
 pub(crate) fn start(args: &ServeArgs) -> anyhow::Result<Option<Started>> {
     let settings = config::load(args.config.as_deref(), overrides(args))?;
     if args.check_config {
-        eprintln!("weir: the configuration is good");
+        say::line("weir: the configuration is good");
         return Ok(None);
     }
     let log = logging::start(args.log_format, settings.log)?;

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use crate::cli::args::StatsArgs;
 use crate::cli::quantity::{bytes, rate, span};
-use crate::cli::table::{Table, plain};
+use crate::cli::table::{Table, cell};
 use crate::cli::{Exit, OutputError};
 
 pub(crate) use fetch::{FetchError, Fetcher};
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &StatsArgs) -> anyhow::Result<Exit> {
     let fetcher = Fetcher::new(&args.http.http)?;
     let body = fetcher.get(&path(args))?;
     let text = match args.json {
-        true => body,
+        true => report::checked_json(&body)?,
         false => tables(&Report::parse(&body)?, args.stream.is_some()),
     };
     let mut stdout = io::stdout().lock();
@@ -68,7 +68,7 @@ fn tables(report: &Report, with_readers: bool) -> String {
             text.push_str(&format!(
                 "\nFull for {}; it waits for {}, {} ({}) behind.\n",
                 span(stream.full_ms),
-                plain(&held.peer),
+                cell(&held.peer),
                 bytes(held.lag),
                 span(held.lag_ms),
             ));
@@ -87,9 +87,9 @@ fn tables(report: &Report, with_readers: bool) -> String {
 fn stream_row(stream: &Stream) -> [String; 11] {
     let slowest = stream.slowest();
     [
-        plain(&stream.id),
-        plain(&stream.stream_type),
-        plain(stream.name.as_deref().unwrap_or("-")),
+        cell(&stream.id),
+        cell(&stream.stream_type),
+        cell(stream.name.as_deref().unwrap_or("-")),
         stream.state().to_owned(),
         rate(stream.rate),
         format!("{} %", stream.fill_percent()),
@@ -103,7 +103,7 @@ fn stream_row(stream: &Stream) -> [String; 11] {
 
 fn reader_row(reader: &Reader) -> [String; 7] {
     [
-        plain(&reader.peer),
+        cell(&reader.peer),
         reader.state().to_owned(),
         reader.position.to_string(),
         reader.delivered.to_string(),
@@ -127,9 +127,9 @@ mod tests {
 up 3 min 20 s, 3 channels, 2 streams, 2 readers, 3 parked writes, \
              95 MiB in, 191 MiB out, 1.0 KiB lost
 
-ID   TYPE     NAME     STATE      RATE   FILL  PARKED  READERS      LAG   LATE     LOST
-VS2  trace    cpu0     live   10 MiB/s  100 %       3        2  4.0 MiB  2.1 s  1.0 KiB
-VS3  console  a?[31mb  ended     0 B/s    0 %       0        0        -      -      0 B
+ID   TYPE     NAME        STATE      RATE   FILL  PARKED  READERS      LAG   LATE     LOST
+VS2  trace    cpu0        live   10 MiB/s  100 %       3        2  4.0 MiB  2.1 s  1.0 KiB
+VS3  console  a\\x1b[31mb  ended     0 B/s    0 %       0        0        -      -      0 B
 
 Full for 1.5 s; it waits for 127.0.0.1:6, 4.0 MiB (2.1 s) behind.
 

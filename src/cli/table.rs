@@ -1,5 +1,7 @@
 //! Rows of text that line up.
 
+use crate::shown;
+
 /// A table: its heads, which columns are numbers, its rows.
 #[derive(Debug)]
 pub(crate) struct Table<const COLUMNS: usize> {
@@ -42,7 +44,10 @@ impl<const COLUMNS: usize> std::fmt::Display for Table<COLUMNS> {
     }
 }
 
-/// A stranger's text, so that it cannot steer the terminal.
-pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+/// The widest that a stranger's text gets in a table.
+const TEXT_CHARS_MAX: usize = 64;
+
+/// A stranger's text, so that it can neither steer the terminal nor spread the table.
+pub(crate) fn cell(text: &str) -> String {
+    shown::brief(text, TEXT_CHARS_MAX)
 }

@@ -16,6 +16,7 @@ use crate::cli::raw_output::RawOutput;
 use crate::cli::retry::Interrupted;
 use crate::cli::{Exit, OutputError, describe};
 use crate::client::{CallError, Connection, Incoming, ReadReply, Reply};
+use crate::shown;
 
 use find::{Find, Found, Resumed};
 use lost::Lost;
@@ -113,6 +114,7 @@ impl Tail {
                 Err(error) => error,
             };
             let place = || {
+                let id = shown::line(id);
                 format!(
                     "{id} broke off at offset {position} \
                      (go on with `weir tail --id {id} --from {position}`)"
@@ -126,7 +128,9 @@ impl Tail {
                     position = attached.position;
                 }
                 Resumed::Gone { why, unread } => {
-                    let text = format!("{id} cannot be read on from offset {position}: {why}");
+                    let id_shown = shown::line(id);
+                    let text =
+                        format!("{id_shown} cannot be read on from offset {position}: {why}");
                     if !find.may_go_on() {
                         return Err(Interrupted(text).into());
                     }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::shown;
 use crate::wire::WireError;
 
 /// Why a client cannot go on. All but [`ClientError::Call`] end the connection.
@@ -27,7 +28,7 @@ pub enum ClientError {
         reason: String,
     },
     /// The peer ended the channel, with the text of its report where it gave one.
-    #[error("the broker closed the channel{}", report.as_ref().map(|r| format!(": {r}")).unwrap_or_default())]
+    #[error("the broker closed the channel{}", reason(report))]
     Closed {
         /// What the peer said.
         report: Option<String>,
@@ -45,7 +46,7 @@ pub enum ClientError {
 
 /// An error in a reply to one command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{command}: {text}")]
+#[error("{command}: {}", shown::line(text))]
 pub struct CallError {
     /// The command, as `Service.name`.
     pub command: &'static str,
@@ -80,6 +81,11 @@ impl ClientError {
             _ => None,
         }
     }
+}
+
+/// What the peer said at its end, behind a colon.
+fn reason(report: &Option<String>) -> String {
+    report.as_ref().map(|report| format!(": {}", shown::line(report))).unwrap_or_default()
 }
 
 fn breakage(error: &io::Error) -> String {

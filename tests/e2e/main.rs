@@ -11,6 +11,7 @@ mod demo;
 mod exit_codes;
 mod fan_out;
 mod hostile_input;
+mod hostile_names;
 mod http_post;
 mod http_tail;
 mod idle_memory;

@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use args::{BenchArgs, LOADS, Load};
 
 use crate::bench::{self, BenchError, Check, Plan, Report, Span, Tcf, TcfOptions};
-use crate::cli::{Exit, OutputError};
+use crate::cli::{Exit, OutputError, say};
 use crate::client::Address;
 
 /// Connections at once in a storm: more than a server accepts in one turn.
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
             Ok(Exit::Ok)
         }
         Err(error) => {
-            eprintln!("weir: {error}");
+            say::line(&format!("weir: {error}"));
             Ok(exit_of(&error))
         }
     }

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::config::{Address, HttpAddress};
+use crate::shown;
 
 /// How long the broker may take to accept, and each time to go on with its answer.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -31,7 +32,7 @@ pub enum FetchError {
     #[error("{0} does not answer as a broker's HTTP does")]
     NotHttp(Address),
     /// The broker refuses, and says why.
-    #[error("the broker answers: {0}")]
+    #[error("the broker answers: {}", shown::line(.0))]
     Refused(String),
 }
 
@@ -77,9 +78,12 @@ impl Fetcher {
             false => self.address.host.clone(),
         };
         write!(socket, "GET {path} HTTP/1.0\r\nHost: {host}:{}\r\n\r\n", self.address.port)?;
-        let mut answer = String::new();
-        socket.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
-        Ok(answer)
+        let mut answer = Vec::new();
+        socket.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+        Ok(match String::from_utf8(answer) {
+            Ok(answer) => answer,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        })
     }
 
     fn connect(&self) -> io::Result<TcpStream> {

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::shown;
+
 /// The whole answer.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -93,6 +95,12 @@ impl Report {
     pub(crate) fn parse(body: &str) -> Result<Report, NoReport> {
         Ok(serde_json::from_str(body)?)
     }
+}
+
+/// The answer as it came, if it is JSON, with nothing in it that could steer the terminal.
+pub(super) fn checked_json(body: &str) -> Result<String, NoReport> {
+    serde_json::from_str::<serde::de::IgnoredAny>(body)?;
+    Ok(shown::json(body).into_owned())
 }
 
 impl Stream {

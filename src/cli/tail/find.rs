@@ -7,10 +7,12 @@ use anyhow::bail;
 
 use crate::cli::args::TailArgs;
 use crate::cli::retry::Retry;
+use crate::cli::say;
 use crate::client::{
     AttachOptions, Attached, CallError, ClientError, Connection, Event, Position, StallTimeout,
     StreamEntry,
 };
+use crate::shown;
 
 /// Streams kept for later while another one is copied. Each holds memory of the broker.
 const NEXT_MAX: usize = 8;
@@ -98,12 +100,14 @@ impl Find {
             if let Some(stream_type) = &self.args.r#type
                 && !self.connection.list(Some(stream_type))?.iter().any(|entry| entry.id == id)
             {
+                let (id, stream_type) = (shown::line(&id), shown::line(stream_type));
                 bail!(
                     "there is no stream {id} of type {stream_type}; `weir ls` shows those there are"
                 )
             }
             return match self.attach(&id, self.args.from) {
                 Err(ClientError::Call(error)) if error.code == CallError::INVALID_CONTEXT => {
+                    let id = shown::line(&id);
                     bail!("there is no stream {id}; `weir ls` shows those there are")
                 }
                 result => Ok(Some(result?)),
@@ -127,7 +131,7 @@ impl Find {
             return Ok(Some(found));
         }
         if self.args.no_wait {
-            eprintln!("weir tail: there is no stream{}", self.of_type());
+            say::line(&format!("weir tail: there is no stream{}", self.of_type()));
             return Ok(None);
         }
         self.wait().map(Some)
@@ -153,7 +157,7 @@ impl Find {
     /// Waits for a stream to be created. Its subscribers are connected to it from its first byte
     /// on.
     fn wait(&mut self) -> anyhow::Result<Found> {
-        eprintln!("weir tail: no stream{} yet, waiting for one", self.of_type());
+        say::line(&format!("weir tail: no stream{} yet, waiting for one", self.of_type()));
         self.is_listed = true;
         self.subscribe()?;
         loop {
@@ -188,7 +192,7 @@ impl Find {
         } else {
             self.connection.sender().disconnect(id);
             if self.args.follow && self.passed.insert(id.clone()) {
-                eprintln!("weir tail: too many streams at once, {id} is left out");
+                say::line(&format!("weir tail: too many streams at once, {id} is left out"));
             }
         }
     }
@@ -231,7 +235,7 @@ impl Find {
         })?;
         if let Ok(attached) = &attached {
             let Attached { position, .. } = attached;
-            eprintln!("weir tail: connected again, {id} goes on at {position}");
+            say::line(&format!("weir tail: connected again, {id} goes on at {position}"));
         }
         Ok(attached.map_or_else(|why| Resumed::Gone { why, unread }, Resumed::At))
     }
@@ -291,7 +295,9 @@ impl Find {
         // As far as is still known: a broker forgets a stream that everybody has read.
         let Ok(entries) = self.connection.list(self.args.r#type.as_deref()) else { return };
         if entries.iter().any(|entry| entry.id == id && entry.cut_off) {
-            eprintln!("weir tail: the writer of {id} broke off, so it may not be complete");
+            say::line(&format!(
+                "weir tail: the writer of {id} broke off, so it may not be complete"
+            ));
         }
     }
 

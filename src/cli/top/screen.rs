@@ -8,7 +8,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, Sparkline, Table, TableState};
 
 use crate::cli::quantity::{bytes, rate, span};
 use crate::cli::stats::{Reader, Stream};
-use crate::cli::table::plain;
+use crate::cli::table::cell;
 use crate::cli::top::view::{Sort, View};
 
 /// Rows of a screen that has room for the throughput lines.
@@ -49,7 +49,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View) {
             format!(
                 " no connection for {seconds} s, trying again ({}: {}) ",
                 view.address,
-                plain(why)
+                cell(why)
             ),
             BAD.add_modifier(Modifier::REVERSED),
         ),
@@ -58,7 +58,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View) {
             Span::from(format!(
                 " {}  {}  up {}",
                 view.address,
-                plain(&report.name),
+                cell(&report.name),
                 span(report.uptime_ms)
             )),
         ]),
@@ -151,8 +151,8 @@ fn draw_streams(frame: &mut Frame<'_>, area: Rect, view: &View) {
 fn stream_cells(stream: &Stream) -> Vec<Cell<'static>> {
     let is_full = stream.parked_writes > 0;
     let name = match stream.name.as_deref() {
-        Some(name) => plain(name),
-        None => plain(&stream.stream_type),
+        Some(name) => cell(name),
+        None => cell(&stream.stream_type),
     };
     let name = match stream.state() {
         "live" => name,
@@ -165,9 +165,9 @@ fn stream_cells(stream: &Stream) -> Vec<Cell<'static>> {
         Some(reader) => (lag(reader), reader.lagging || reader.stalled),
     };
     vec![
-        Cell::from(format!(" {}", plain(&stream.id))),
+        Cell::from(format!(" {}", cell(&stream.id))),
         Cell::from(name),
-        Cell::from(plain(&stream.stream_type)),
+        Cell::from(cell(&stream.stream_type)),
         Cell::from(format!("{:>11}", rate(stream.rate))),
         styled(fill, is_full),
         styled(format!("{:>4}", stream.parked_writes), is_full),
@@ -187,7 +187,7 @@ fn draw_stream(frame: &mut Frame<'_>, area: Rect, view: &View, id: &str) {
         ("PENDING", 7, 80),
     ];
     let Some(stream) = view.open_stream() else {
-        let gone = format!(" {} is gone", plain(id));
+        let gone = format!(" {} is gone", cell(id));
         frame.render_widget(Paragraph::new(gone).style(BAD), area);
         return;
     };
@@ -198,7 +198,7 @@ fn draw_stream(frame: &mut Frame<'_>, area: Rect, view: &View, id: &str) {
 }
 
 fn stream_facts(stream: &Stream) -> Vec<Line<'static>> {
-    let text = |part: &Option<String>| plain(part.as_deref().unwrap_or("-"));
+    let text = |part: &Option<String>| cell(part.as_deref().unwrap_or("-"));
     let waits = match stream.stall_timeout {
         None => "for ever".to_owned(),
         Some(0) => "never".to_owned(),
@@ -210,7 +210,7 @@ fn stream_facts(stream: &Stream) -> Vec<Line<'static>> {
                 " full for {}: {} writes parked; it waits for {}, {} ({}) behind",
                 span(stream.full_ms),
                 stream.parked_writes,
-                plain(&held.peer),
+                cell(&held.peer),
                 bytes(held.lag),
                 span(held.lag_ms),
             ),
@@ -220,9 +220,9 @@ fn stream_facts(stream: &Stream) -> Vec<Line<'static>> {
     };
     vec![
         Line::from(vec![
-            Span::from(format!(" {} ", plain(&stream.id))).bold(),
-            Span::from(format!("{}  {}  ", plain(&stream.stream_type), text(&stream.name))),
-            Span::from(format!("{}, {}", stream.direction, stream.state())).style(QUIET),
+            Span::from(format!(" {} ", cell(&stream.id))).bold(),
+            Span::from(format!("{}  {}  ", cell(&stream.stream_type), text(&stream.name))),
+            Span::from(format!("{}, {}", cell(&stream.direction), stream.state())).style(QUIET),
         ]),
         Line::from(format!(
             " owner {}  context {}  {} old",
@@ -244,7 +244,7 @@ fn stream_facts(stream: &Stream) -> Vec<Line<'static>> {
 fn reader_cells(reader: &Reader) -> Vec<Cell<'static>> {
     let is_slow = reader.lagging || reader.stalled;
     vec![
-        Cell::from(format!(" {}", plain(&reader.peer))),
+        Cell::from(format!(" {}", cell(&reader.peer))),
         styled(reader.state().to_owned(), is_slow),
         styled(lag(reader), is_slow),
         Cell::from(format!("{:>10}", bytes(reader.delivered))),
@@ -336,7 +336,7 @@ mod tests {
                 " out    20 MiB/s  █",
                 " ID     NAME                     RATE FILL         PARK RDRS LARGEST LAG",
                 " VS2    cpu0                 10 MiB/s ██████ 100%     3    2 4.0 MiB 2.1 s",
-                " VS3    a?[31mb (ended)         0 B/s          0%     0    0 -",
+                " VS3    a\\x1b[31mb (ended       0 B/s          0%     0    0 -",
                 "",
             ]
         );
