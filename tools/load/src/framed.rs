@@ -19,8 +19,8 @@ pub struct Frames {
 
 impl Frames {
     /// Messages with so many bytes of payload between `front` and `back`.
-    pub fn new(front: String, payload_bytes: usize, back: &'static [u8]) -> Frames {
-        let front = front.into_bytes();
+    pub fn new(front: impl Into<Vec<u8>>, payload_bytes: usize, back: &'static [u8]) -> Frames {
+        let front = front.into();
         Frames { front, payload_bytes, back, reached: 0, is_sampled: false }
     }
 

@@ -7,11 +7,13 @@ pub mod compare;
 mod dialog;
 pub mod fanout;
 mod framed;
+mod mqtt;
 mod nats;
 mod raw;
 mod redis;
 pub mod siege;
 
+pub use mqtt::Mqtt;
 pub use nats::Nats;
 pub use raw::Raw;
 pub use redis::Redis;

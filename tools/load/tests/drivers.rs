@@ -55,9 +55,10 @@ fn deliver(contender: Contender, plans: &[Plan]) -> bool {
     let program = match contender {
         Contender::Nats => &programs.nats,
         Contender::Redis => &programs.redis,
+        Contender::Mosquitto => &programs.mosquitto,
         _ => Path::new(fanout),
     };
-    if Command::new(program).arg("--version").output().is_err() {
+    if Command::new(program).arg("-h").output().is_err() {
         return false;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -106,6 +107,11 @@ fn what_nats_asks_in_between_is_not_taken_for_data() {
 #[test]
 fn redis_delivers_every_byte() {
     deliver_if_installed(Contender::Redis, &plans());
+}
+
+#[test]
+fn mosquitto_delivers_every_byte() {
+    deliver_if_installed(Contender::Mosquitto, &plans());
 }
 
 #[test]

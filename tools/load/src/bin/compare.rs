@@ -15,8 +15,8 @@ use weir_load::compare::{Bout, Contender, Machine, Programs, Row, Server, report
 /// Exit code after a signal.
 const INTERRUPTED: i32 = 130;
 
-/// Starts Weir, nats-server, redis-server and a bare fan-out on the loopback interface, puts the
-/// same loads on them in turns, and prints medians and ratios
+/// Starts Weir, nats-server, redis-server, mosquitto and a bare fan-out on the loopback interface,
+/// puts the same loads on them in turns, and prints medians and ratios
 #[derive(Debug, Parser)]
 struct Args {
     /// Rounds; each figure is the median of as many
@@ -52,6 +52,8 @@ enum Part {
     Readers,
     /// More and more streams.
     Streams,
+    /// More and more workers.
+    Workers,
 }
 
 impl Part {
@@ -61,6 +63,7 @@ impl Part {
             Part::Clients => "clients",
             Part::Readers => "readers",
             Part::Streams => "streams",
+            Part::Workers => "workers",
         }
     }
 
@@ -70,6 +73,7 @@ impl Part {
             Part::Clients => rows::client_rows(),
             Part::Readers => rows::reader_rows(workers),
             Part::Streams => rows::stream_rows(workers),
+            Part::Workers => rows::worker_rows(workers.iter().copied().max().unwrap_or(1)),
         }
     }
 }
@@ -96,7 +100,9 @@ fn compare(args: &Args) -> Result<()> {
     let folder = std::env::temp_dir().join(format!("weir-compare-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let parts = match args.only.is_empty() {
-        true => vec![Part::Main, Part::Clients, Part::Readers, Part::Streams],
+        true => {
+            vec![Part::Main, Part::Clients, Part::Readers, Part::Streams, Part::Workers]
+        }
         false => args.only.clone(),
     };
     let mut outcome = Ok(());
@@ -146,7 +152,7 @@ fn measure(
         machine.describe()
     )?;
     text.push_str(&report::medians(&bout));
-    if part == Part::Main {
+    if matches!(part, Part::Main | Part::Workers) {
         writeln!(text, "\nRatios of these medians, Weir's divided by the other's:\n")?;
         text.push_str(&report::ratios(&bout));
     }
@@ -154,7 +160,7 @@ fn measure(
     let plot = match part {
         Part::Readers => Some(report::growth(&bout, "What a gigabyte costs", "readers")),
         Part::Streams => Some(report::growth(&bout, "What a write costs", "streams")),
-        Part::Main | Part::Clients => None,
+        Part::Main | Part::Clients | Part::Workers => None,
     };
     let picture = format!("performance-{}.svg", part.section());
     if plot.is_some() {

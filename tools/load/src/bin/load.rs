@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use weir::bench::{self, Check, Plan, Protocol, Span, Tcf, TcfOptions};
-use weir_load::{Nats, Raw, Redis};
+use weir_load::{Mqtt, Nats, Raw, Redis};
 
 /// Puts one load on one server and prints what it has shown as JSON
 #[derive(Debug, Parser)]
@@ -46,6 +46,7 @@ enum Spoken {
     Raw,
     Nats,
     Redis,
+    Mqtt,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -71,6 +72,7 @@ fn main() -> anyhow::Result<()> {
         }),
         Spoken::Nats => Box::new(Nats::new(args.address)),
         Spoken::Redis => Box::new(Redis { address: args.address }),
+        Spoken::Mqtt => Box::new(Mqtt { address: args.address }),
     };
     let report = bench::run(protocol.as_mut(), &plan)?;
     println!("{}", serde_json::to_string_pretty(&report)?);

@@ -33,20 +33,26 @@ impl Machine {
             let kilobytes: f64 = text.split_whitespace().next()?.parse().ok()?;
             Some(kilobytes / 1024.0 / 1024.0)
         });
-        let version = |program: &std::path::Path| {
-            let output = Command::new(program).arg("--version").output().ok()?;
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            text.lines().next().map(str::to_owned)
+        // mosquitto has no flag for its version alone; its help begins with it, and ends with 1.
+        let version = |program: &std::path::Path, flag: &str| {
+            let output = Command::new(program).arg(flag).output();
+            let name = program.file_name().unwrap_or_default().to_string_lossy();
+            let Ok(output) = output else { return format!("{name}: NOT INSTALLED") };
+            let text = String::from_utf8_lossy(&output.stdout);
+            text.lines().next().unwrap_or(&name).to_owned()
         };
         Machine {
             processor: value(&read("/proc/cpuinfo"), "model name").unwrap_or_else(unknown),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gib: memory.unwrap_or(0.0),
             kernel: format!("Linux {}", read("/proc/sys/kernel/osrelease").trim()),
-            programs: [&programs.weir, &programs.nats, &programs.redis]
-                .into_iter()
-                .filter_map(|program| version(program))
-                .collect(),
+            programs: [
+                version(&programs.weir, "--version"),
+                version(&programs.nats, "--version"),
+                version(&programs.redis, "--version"),
+                version(&programs.mosquitto, "-h"),
+            ]
+            .to_vec(),
         }
     }
 

@@ -47,7 +47,7 @@ pub fn medians(bout: &Bout) -> String {
 pub fn ratios(bout: &Bout) -> String {
     let mut weirs: Vec<Contender> = Vec::new();
     for contender in bout.rows.iter().flat_map(|row| &row.contenders) {
-        if matches!(contender, Contender::Weir(_)) && !weirs.contains(contender) {
+        if contender.is_weir() && !weirs.contains(contender) {
             weirs.push(*contender);
         }
     }

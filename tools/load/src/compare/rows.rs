@@ -51,6 +51,8 @@ pub enum Figure {
     CpuPerWrite,
     /// Half of the rounds were at most so long.
     Round,
+    /// All rounds but one in a hundred were at most so long.
+    RoundTail,
 }
 
 impl Figure {
@@ -63,6 +65,7 @@ impl Figure {
             Figure::CpuPerGb => cost.map_or(f64::NAN, |cost| cost.cpu_seconds_per_gb),
             Figure::CpuPerWrite => cost.map_or(f64::NAN, |cost| cost.cpu_us_per_write),
             Figure::Round => report.round.p50_us,
+            Figure::RoundTail => report.round.p99_us,
         }
     }
 
@@ -79,6 +82,7 @@ impl Figure {
             Figure::CpuPerGb => "CPU per GB",
             Figure::CpuPerWrite => "CPU per write",
             Figure::Round => "p50",
+            Figure::RoundTail => "p99",
         }
     }
 }
@@ -162,8 +166,35 @@ const KIB: usize = 1024;
 
 /// The loads that Weir is measured by, against everybody.
 pub fn main_rows() -> Vec<Row> {
+    use Contender::{AsItComes, Fanout, Mosquitto, Nats, Redis};
+    let mut rows = binary_rows();
+    let contenders = [AsItComes, Fanout, Contender::Weir(1), Nats, Redis, Mosquitto];
+    for row in &mut rows {
+        row.contenders = contenders.to_vec();
+        let ahead = if row.kind == Kind::RoundTrip { Figure::Round } else { row.figure() };
+        row.targets.push(Target { figure: ahead, against: Mosquitto, ratio: 1.0 });
+    }
+    let mut base64 = base64_row().asking(Figure::Throughput, Fanout, 0.5);
+    base64.contenders = contenders[..3].to_vec();
+    rows.push(base64);
+    rows.iter_mut().for_each(ask_as_much_as_of_one_worker);
+    rows
+}
+
+/// What Weir shows as it comes is to be what it shows with one worker.
+fn ask_as_much_as_of_one_worker(row: &mut Row) {
+    let ratios: &[(Figure, f64)] = match row.kind {
+        Kind::RoundTrip => &[(Figure::Round, 1.15), (Figure::RoundTail, 1.5)],
+        Kind::Throughput | Kind::Writes => &[(row.figure(), 0.9)],
+    };
+    for &(figure, ratio) in ratios.iter().chain(&[(row.cost(), 1.15)]) {
+        row.targets.push(Target { figure, against: Contender::Weir(1), ratio });
+    }
+}
+
+fn binary_rows() -> Vec<Row> {
     use Contender::{Fanout, Nats, Redis};
-    use Figure::{CpuPerGb, CpuPerWrite, Round, Throughput, Writes};
+    use Figure::{CpuPerGb, Round, Throughput, Writes};
     use Kind::RoundTrip;
     let bulk = |name: &str, size, readers, ratios: [f64; 3]| {
         Row::new(name, Kind::Throughput, size, readers)
@@ -171,43 +202,52 @@ pub fn main_rows() -> Vec<Row> {
             .asking(Throughput, Nats, ratios[1])
             .asking(Throughput, Redis, ratios[2])
     };
-    let small = |name: &str, size, readers| Row::new(name, Kind::Writes, size, readers);
+    let small = |name: &str, size, readers, ratios: [f64; 3]| {
+        Row::new(name, Kind::Writes, size, readers)
+            .asking(Writes, Fanout, ratios[0])
+            .asking(Writes, Nats, ratios[1])
+            .asking(Writes, Redis, ratios[2])
+    };
     let trip = |name: &str, readers, ratios: [f64; 2]| {
         Row::new(name, RoundTrip, 256, readers)
             .asking(Round, Fanout, ratios[0])
             .asking(Round, Redis, ratios[1])
     };
-    let mut rows = vec![
-        bulk("16 KiB, 1 reader", 16 * KIB, 1, [0.95, 3.0, 1.8]).asking(CpuPerGb, Fanout, 1.15),
-        bulk("16 KiB, 8 readers", 16 * KIB, 8, [1.0, 3.0, 1.25]).asking(CpuPerGb, Fanout, 1.05),
-        bulk("16 KiB, 64 readers", 16 * KIB, 64, [1.0, 3.0, 1.25]).asking(CpuPerGb, Fanout, 1.05),
-        bulk("64 KiB, 8 readers", 64 * KIB, 8, [1.1, 4.0, 1.25]),
-        bulk("1 KiB, 8 readers", KIB, 8, [1.0, 4.0, 2.5]),
-        small("64 B, 1 reader", 64, 1)
-            .asking(CpuPerWrite, Fanout, 3.0)
-            .asking(Writes, Nats, 5.0)
-            .asking(Writes, Redis, 8.0),
-        small("64 B, 8 readers", 64, 8)
-            .asking(Writes, Fanout, 0.7)
-            .asking(Writes, Nats, 9.0)
-            .asking(Writes, Redis, 9.0),
-    ];
-    let mut streams = small("256 B, 200 streams, 2 readers each", 256, 2)
-        .asking(Writes, Fanout, 0.5)
-        .asking(Writes, Nats, 2.0)
-        .asking(Writes, Redis, 4.0);
+    let mut streams = small("256 B, 200 streams, 2 readers each", 256, 2, [0.75, 2.3, 3.5]);
     streams.streams = 200;
-    rows.push(streams);
-    rows.push(trip("round trip 256 B, 1 reader", 1, [1.1, 0.9]));
-    rows.push(trip("round trip 256 B, 8 readers", 8, [1.1, 0.95]));
-    rows.push(trip("round trip 256 B, 64 readers", 64, [1.3, 1.0]));
-    let contenders = [Fanout, Contender::Weir(1), Contender::Weir(2), Nats, Redis];
-    rows.iter_mut().for_each(|row| row.contenders = contenders.to_vec());
-    let mut base64 = Row::new("base64, 16 KiB, 8 readers", Kind::Throughput, 16 * KIB, 8)
-        .asking(Throughput, Fanout, 0.5);
-    base64.options.zero_copy = false;
-    base64.contenders = contenders[..3].to_vec();
-    rows.push(base64);
+    vec![
+        bulk("16 KiB, 1 reader", 16 * KIB, 1, [0.95, 1.2, 1.4]).asking(CpuPerGb, Nats, 0.65),
+        bulk("16 KiB, 8 readers", 16 * KIB, 8, [1.05, 1.2, 1.6]).asking(CpuPerGb, Nats, 0.65),
+        bulk("16 KiB, 64 readers", 16 * KIB, 64, [0.9, 1.2, 1.25]).asking(CpuPerGb, Nats, 0.65),
+        bulk("64 KiB, 8 readers", 64 * KIB, 8, [1.1, 1.2, 1.25]),
+        bulk("1 KiB, 8 readers", KIB, 8, [1.0, 2.7, 2.5]),
+        small("64 B, 1 reader", 64, 1, [0.35, 7.0, 8.0]),
+        small("64 B, 8 readers", 64, 8, [0.8, 12.0, 9.0]),
+        streams,
+        trip("round trip 256 B, 1 reader", 1, [1.1, 0.95]),
+        trip("round trip 256 B, 8 readers", 8, [1.1, 0.95]),
+        trip("round trip 256 B, 64 readers", 64, [1.15, 1.05]),
+    ]
+}
+
+/// Readers that cannot take binary data, as most clients that exist.
+fn base64_row() -> Row {
+    let mut row = Row::new("base64, 16 KiB, 8 readers", Kind::Throughput, 16 * KIB, 8);
+    row.options.zero_copy = false;
+    row
+}
+
+/// Every load with more and more workers: what they cost each other. On a machine with fewer cores
+/// than workers a second worker adds nothing but its overhead.
+pub fn worker_rows(most: u16) -> Vec<Row> {
+    let workers = [1, 2, 4, 8, 16, 32, 64].into_iter().filter(|count| *count <= most.max(8));
+    let contenders: Vec<Contender> = workers.map(Contender::Weir).collect();
+    let mut rows = binary_rows();
+    rows.push(base64_row());
+    for row in &mut rows {
+        row.contenders = contenders.clone();
+        row.targets = vec![Target { figure: row.cost(), against: Contender::Weir(1), ratio: 1.25 }];
+    }
     rows
 }
 
@@ -232,7 +272,7 @@ pub fn stream_rows(workers: &[u16]) -> Vec<Row> {
         row.options.streams_per_channel = streams.div_ceil(100);
         row.contenders = with_weir(workers);
         if streams > 1000 {
-            row.contenders.retain(|contender| matches!(contender, Contender::Weir(_)));
+            row.contenders.retain(|contender| contender.is_weir());
         }
         rows.push(row);
     }
@@ -281,7 +321,7 @@ mod tests {
 
     #[test]
     fn every_target_is_against_somebody_who_takes_part() {
-        for row in main_rows() {
+        for row in main_rows().into_iter().chain(worker_rows(8)) {
             for target in &row.targets {
                 assert!(row.contenders.contains(&target.against), "{}", row.name);
             }

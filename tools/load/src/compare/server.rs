@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use weir::bench::{Protocol, Tcf, TcfOptions};
 
-use crate::{Nats, Raw, Redis};
+use crate::{Mqtt, Nats, Raw, Redis};
 
 /// How often a server that does not tell when it is ready is asked, and how long in between.
 const KNOCKS: u32 = 200;
@@ -24,23 +24,34 @@ static CHILDREN: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 pub enum Contender {
     /// A fan-out without a protocol.
     Fanout,
+    /// Weir as it comes: with no setting but where it listens.
+    AsItComes,
     /// Weir, with so many workers.
     Weir(u16),
     /// nats-server.
     Nats,
     /// redis-server.
     Redis,
+    /// mosquitto.
+    Mosquitto,
 }
 
 impl Contender {
+    /// Whether it is Weir, however set.
+    pub fn is_weir(self) -> bool {
+        matches!(self, Contender::AsItComes | Contender::Weir(_))
+    }
+
     /// For tables.
     pub fn name(self) -> String {
         match self {
             Contender::Fanout => "fan-out".to_owned(),
+            Contender::AsItComes => "Weir as it comes".to_owned(),
             Contender::Weir(1) => "Weir, 1 worker".to_owned(),
             Contender::Weir(workers) => format!("Weir, {workers} workers"),
             Contender::Nats => "nats-server".to_owned(),
             Contender::Redis => "redis-server".to_owned(),
+            Contender::Mosquitto => "mosquitto".to_owned(),
         }
     }
 }
@@ -56,6 +67,8 @@ pub struct Programs {
     pub nats: PathBuf,
     /// `redis-server`.
     pub redis: PathBuf,
+    /// `mosquitto`.
+    pub mosquitto: PathBuf,
 }
 
 impl Programs {
@@ -75,6 +88,7 @@ impl Programs {
             fanout: folder.join("fanout"),
             nats: "nats-server".into(),
             redis: "redis-server".into(),
+            mosquitto: "mosquitto".into(),
         })
     }
 }
@@ -100,22 +114,28 @@ impl Server {
     pub fn start(contender: Contender, programs: &Programs, folder: &Path) -> Result<Server> {
         let what = || format!("starting {}", contender.name());
         match contender {
-            Contender::Weir(workers) => start_weir(programs, workers).with_context(what),
+            Contender::AsItComes => start_weir(programs, contender, &[]).with_context(what),
+            Contender::Weir(workers) => {
+                let workers = workers.to_string();
+                start_weir(programs, contender, &["--workers", &workers]).with_context(what)
+            }
             Contender::Fanout => start_fanout(programs).with_context(what),
             Contender::Nats => start_nats(programs, folder).with_context(what),
             Contender::Redis => start_redis(programs, folder).with_context(what),
+            Contender::Mosquitto => start_mosquitto(programs, folder).with_context(what),
         }
     }
 
     /// How to put a load on it.
     pub fn protocol(&self, options: TcfOptions) -> Box<dyn Protocol> {
         match self.contender {
-            Contender::Weir(_) => Box::new(Tcf::new(self.address, options)),
+            Contender::AsItComes | Contender::Weir(_) => Box::new(Tcf::new(self.address, options)),
             Contender::Fanout => {
                 Box::new(Raw { publishers: self.address, subscribers: self.subscribers })
             }
             Contender::Nats => Box::new(Nats::new(self.address)),
             Contender::Redis => Box::new(Redis { address: self.address }),
+            Contender::Mosquitto => Box::new(Mqtt { address: self.address }),
         }
     }
 
@@ -174,17 +194,18 @@ fn spawn(command: &mut Command) -> Result<(u32, Option<String>)> {
     Ok((pid, line))
 }
 
-fn start_weir(programs: &Programs, workers: u16) -> Result<Server> {
+fn start_weir(programs: &Programs, contender: Contender, flags: &[&str]) -> Result<Server> {
     let (pid, line) = spawn(
         Command::new(&programs.weir)
             .args(["serve", "--listen", "127.0.0.1:0", "--http", "off", "--json"])
-            .args(["--config", "/dev/null", "--workers", &workers.to_string()])
+            .args(["--config", "/dev/null"])
+            .args(flags)
             .env("RUST_LOG", "off")
             .stdout(Stdio::piped()),
     )?;
     let line: serde_json::Value = serde_json::from_str(&line.unwrap_or_default())?;
     let address = line["listen"][0].as_str().context("the ready line has an address")?;
-    Ok(Server::new(Contender::Weir(workers), pid, address.parse()?))
+    Ok(Server::new(contender, pid, address.parse()?))
 }
 
 fn start_fanout(programs: &Programs) -> Result<Server> {
@@ -229,6 +250,25 @@ fn start_redis(programs: &Programs, folder: &Path) -> Result<Server> {
     )?;
     knock(address)?;
     Ok(Server::new(Contender::Redis, pid, address))
+}
+
+fn start_mosquitto(programs: &Programs, folder: &Path) -> Result<Server> {
+    let address = free_address()?;
+    let file = folder.join("mosquitto.conf");
+    // Nothing is to be dropped for a subscriber that is behind: the load is a closed loop.
+    std::fs::write(
+        &file,
+        format!(
+            "listener {} {}\nallow_anonymous true\npersistence false\nlog_type none\n\
+             max_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\nuser root\n",
+            address.port(),
+            address.ip()
+        ),
+    )?;
+    let command = Command::new(&programs.mosquitto);
+    let (pid, _) = spawn({ command }.arg("-c").arg(&file).stdout(Stdio::null()))?;
+    knock(address)?;
+    Ok(Server::new(Contender::Mosquitto, pid, address))
 }
 
 /// A port that is free now.
