@@ -369,6 +369,16 @@ impl Peer {
         outcome
     }
 
+    /// Waits until the broker has said something, and leaves it there.
+    ///
+    /// # Errors
+    /// It says nothing.
+    pub fn await_answer(&self) -> Result<()> {
+        self.socket.set_read_timeout(Some(PATIENCE))?;
+        self.socket.peek(&mut [0])?;
+        Ok(())
+    }
+
     /// Takes in a byte, if there is one.
     pub fn nibble(&mut self) {
         if self.socket.set_nonblocking(true).is_ok() {
@@ -406,6 +416,19 @@ pub fn zeros(size: usize) -> String {
     let pad = (3 - size % 3) % 3;
     text.truncate(text.len() - pad);
     text + &"=".repeat(pad)
+}
+
+/// A whole write, its data raw in a BIN block. Its token is `w`.
+pub fn raw_write(stream: &str, size: usize) -> Vec<u8> {
+    let mut message = b"C\x00w\x00Streams\x00write\x00".to_vec();
+    message.extend_from_slice(&quoted(stream));
+    message.extend_from_slice(format!("\x00{size}\x00({size})\x03\x03").as_bytes());
+    // The block's length: seven bits a byte, and a mark on all but the last.
+    message
+        .extend((0..4).map(|at| (size >> (7 * at)) as u8 & 0x7f | if at < 3 { 0x80 } else { 0 }));
+    message.extend(std::iter::repeat_n(b'w', size));
+    message.extend_from_slice(b"\x00\x03\x01");
+    message
 }
 
 fn is_timeout(error: &std::io::Error) -> bool {

@@ -7,14 +7,15 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use super::{Row, flush_together, make_streams, plain};
-use crate::siege::peer::{PATIENCE, Peer, quoted, zeros};
+use crate::siege::peer::{PATIENCE, Peer, quoted, raw_write, zeros};
 use crate::siege::{Siege, now};
 
 /// Until what was asked for has been made.
 const SETTLING: Duration = Duration::from_secs(2);
 
 pub(super) const ROWS: &[Row] = &[
-    Row::new("pins", "100 viewers that take 4 KiB of a write of 8 MiB and read no more", pins),
+    Row::new("pins", "20 viewers that take a little of writes of 30 MiB and read no more", pins)
+        .limit(256),
     Row::new("sparse", "streams of 16 KiB writes, each in a receive buffer of 64 KiB", sparse),
     Row::new("last-bytes", "8,000 streams of which a byte is left unread", last_bytes),
     Row::new("lingering", "200 channels at their end that take a byte a second", lingering)
@@ -25,26 +26,34 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("short-unsent", "3,000 deaf readers, each of another place of one stream", unsent),
 ];
 
+/// Each viewer keeps a slice of another segment.
 fn pins(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
     let mut writer = siege.peer()?;
-    let size = 8 << 20;
+    let size = 30 << 20;
     let properties = json!({"BufferSize": size, "History": 0, "StallTimeout": 0});
     let stream = writer.create("Pinned", &properties)?;
-    let text = zeros(size);
-    for _ in 0..siege.scaled(100) {
-        let mut viewer = siege.deaf_peer()?;
-        ensure!(viewer.attach(&stream, &json!({"From": "latest"}))? == 0, "attaching a viewer");
-        // More than the kernel keeps for it is not needed: the first reads go out, the last stay.
-        for _ in 0..2_000 {
-            viewer.queue_read(&stream, 4 << 10);
+    // A BIN block gets memory of its own, which becomes a segment as it is.
+    let write = raw_write(&stream, size);
+    let options = json!({"From": "latest", "StallTimeout": 0}).to_string();
+    for _ in 0..siege.scaled(20) {
+        // Raw bytes leave as they lie; base64 would be a copy.
+        let mut viewer = Peer::connect_deaf(siege.broker.address)?;
+        viewer.hello(b"[\"ZeroCopy\",\"Locator\"]")?;
+        viewer.queue("StreamBroker", "attach", &[&quoted(&stream), options.as_bytes()]);
+        // The first fill what the kernel keeps for it.
+        for _ in 0..400 {
+            viewer.queue_read(&stream, 16 << 10);
         }
         viewer.flush()?;
-        let token = writer.queue_write(&stream, size, &text);
+        viewer.await_answer()?;
+        // What it has asked for is asked for before the write.
+        siege.wait(Duration::from_millis(5));
+        writer.put_raw(&write);
         let deadline = now() + PATIENCE;
         while !writer.flush()? {
             ensure!(now() < deadline, "the writer is not listened to");
         }
-        writer.reply(&token)?;
+        writer.reply("w")?;
         siege.keep([viewer]);
     }
     siege.wait(SETTLING);
@@ -54,23 +63,25 @@ fn pins(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
 
 /// What is behind each write in its receive buffer is of no use to anybody.
 fn sparse(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
+    // However the reads fall, a write is whole in each receive buffer, and mostly only one is.
+    const PERIOD_BYTES: usize = 47 << 10;
     let mut peers = Vec::new();
-    let junk = vec![b'j'; 47 << 10];
     for _ in 0..siege.scaled(20) {
-        let (mut writer, mut reader) = (siege.deaf_peer()?, siege.peer()?);
+        let Ok((mut writer, mut reader)) = pair(siege) else { break };
         let properties = json!({"BufferSize": 4 << 20, "StallTimeout": null});
-        let stream = writer.create("Sparse", &properties)?;
+        // Memory may be short by now, which is not this peer's alone.
+        let Ok(stream) = writer.create("Sparse", &properties) else { break };
         ensure!(reader.attach(&stream, &json!({}))? == 0, "attaching a reader");
+        let size = 16 << 10;
+        let mut message = b"C\x00w\x00Streams\x00write\x00".to_vec();
+        message.extend_from_slice(&quoted(&stream));
+        message.extend_from_slice(format!("\x00{size}\x00({size})").as_bytes());
+        message.extend(std::iter::repeat_n(b'd', size));
+        message.extend_from_slice(b"\x00\x03\x01E\x00No\x00No\x00");
+        message.resize(PERIOD_BYTES, b'j');
+        message.extend_from_slice(b"\x00\x03\x01");
         for _ in 0..250 {
-            // Raw data in a BIN block, which is kept where it was received.
-            let size = 16 << 10;
-            let mut message = b"C\x00w\x00Streams\x00write\x00".to_vec();
-            message.extend_from_slice(&quoted(&stream));
-            message.extend_from_slice(format!("\x00{size}\x00({size})").as_bytes());
-            message.extend(std::iter::repeat_n(b'd', size));
-            message.extend_from_slice(b"\x00\x03\x01");
             writer.put_raw(&message);
-            writer.queue("Nobody", "knows", &[&junk]);
             if !writer.flush()? {
                 break;
             }
@@ -80,6 +91,10 @@ fn sparse(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
     siege.wait(SETTLING);
     siege.keep(peers);
     Ok(())
+}
+
+fn pair(siege: &Siege) -> Result<(Peer, Peer)> {
+    Ok((siege.deaf_peer()?, siege.peer()?))
 }
 
 fn last_bytes(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {

@@ -12,7 +12,7 @@ use mio::{Events, Interest, Poll, Token};
 use serde_json::json;
 
 use super::Row;
-use crate::siege::peer::{PATIENCE, Peer, quoted, zeros};
+use crate::siege::peer::{PATIENCE, Peer, quoted, raw_write, zeros};
 use crate::siege::{Siege, now, percentile};
 
 /// What 99 of 100 hosts may wait for their `sync`.
@@ -42,9 +42,9 @@ fn sync(siege: &mut Siege, writers: usize, hosts: usize) -> Result<()> {
     }
     let is_over = Arc::new(AtomicBool::new(false));
     let mut busy = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..4 {
         let mut own = Vec::new();
-        for _ in 0..writers / 2 {
+        for _ in 0..writers / 4 {
             let mut writer = siege.peer()?;
             let stream = writer.create("Load", &json!({"History": 0}))?;
             own.push((writer, stream));
@@ -119,17 +119,17 @@ fn sync_once(sockets: &[TcpStream]) -> Result<Vec<Duration>> {
     Ok(times)
 }
 
-/// Writes of 12 KiB, a few under way on each channel; how many bytes.
+/// Writes of 32 KiB, a few under way on each channel; how many bytes.
 fn write_all_the_time(mut own: Vec<(Peer, String)>, is_over: &AtomicBool) -> u64 {
-    const SIZE: usize = 12 << 10;
-    const UNDER_WAY: usize = 8;
-    let text = zeros(SIZE);
+    const SIZE: usize = 32 << 10;
+    const UNDER_WAY: usize = 4;
     let mut room = vec![0; 64 << 10];
     let mut written = 0;
+    let messages: Vec<Vec<u8>> = own.iter().map(|(_, stream)| raw_write(stream, SIZE)).collect();
     while !is_over.load(Ordering::Relaxed) {
-        for (writer, stream) in &mut own {
+        for ((writer, _), message) in own.iter_mut().zip(&messages) {
             for _ in 0..UNDER_WAY {
-                writer.queue_write(stream, SIZE, &text);
+                writer.put_raw(message);
             }
             if writer.flush().is_err() || writer.discard(&mut room).is_none() {
                 return written;
