@@ -8,11 +8,12 @@ use tracing::{info, warn};
 
 use crate::id::{Door, WorkerId};
 use crate::net::{AcceptError, Listener, Socket};
+use crate::server::refusals::Refusals;
 use crate::time::{Clock, Instant};
 use crate::worker::{Doorbell, Mail, Outbox, Phase, PhaseFlag, Placement, Refused, Tuning, WAKE};
 
-/// How long to wait when the process or the machine has no file descriptor left. The connections
-/// that wait stay in the kernel's backlog.
+/// How long to wait when the process or the machine has no file descriptor left, nor one set aside.
+/// The connections that wait stay in the kernel's backlog.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections accepted from one listener before the others are looked at.
@@ -34,7 +35,7 @@ pub(crate) struct Acceptor {
 }
 
 /// What it remembers from one turn to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Progress {
     /// By listener: whether connections may wait. Readiness is edge-triggered.
     is_ready: Vec<bool>,
@@ -44,8 +45,10 @@ struct Progress {
     retry_at: Option<Instant>,
     /// How often they did.
     exhausted: u64,
-    /// Connections closed because there were too many.
+    /// Connections refused because there were too many.
     refused: u64,
+    /// Refused ones that are not closed yet.
+    refusals: Refusals,
 }
 
 impl Acceptor {
@@ -57,8 +60,14 @@ impl Acceptor {
         for (index, listener) in self.listeners.iter_mut().enumerate() {
             listener.register(self.poll.registry(), mio::Token(index))?;
         }
-        let mut progress =
-            Progress { is_ready: vec![true; self.listeners.len()], ..Progress::default() };
+        let mut progress = Progress {
+            is_ready: vec![true; self.listeners.len()],
+            held: None,
+            retry_at: None,
+            exhausted: 0,
+            refused: 0,
+            refusals: Refusals::new(self.listeners.len()),
+        };
         let mut readiness = mio::Events::with_capacity(16);
         while self.phase.phase() == Phase::Serving {
             let timeout = self.rest_allowed(&progress);
@@ -68,7 +77,10 @@ impl Acceptor {
             }
             self.bell.begin_turn();
             for readiness in readiness.iter().filter(|readiness| readiness.token() != WAKE) {
-                progress.is_ready[readiness.token().0] = true;
+                match progress.is_ready.get_mut(readiness.token().0) {
+                    Some(is_ready) => *is_ready = true,
+                    None => progress.refusals.discard(readiness.token().0),
+                }
             }
             self.turn(&mut progress);
         }
@@ -84,15 +96,20 @@ impl Acceptor {
         if has_work || !self.bell.may_rest() {
             return Some(Duration::ZERO);
         }
-        progress.retry_at.map(|retry_at| retry_at.since(self.clock.now().instant))
+        let deadlines = [progress.retry_at, progress.refusals.next_deadline()];
+        let deadline = deadlines.into_iter().flatten().min()?;
+        Some(deadline.since(self.clock.now().instant))
     }
 
     fn turn(&mut self, progress: &mut Progress) {
         if let Some((worker, mail)) = progress.held.take() {
             self.hand_over(worker, mail, progress);
         }
-        if progress.retry_at.is_some_and(|retry_at| retry_at <= self.clock.now().instant) {
+        let now = self.clock.now().instant;
+        progress.refusals.expire(now);
+        if progress.retry_at.is_some_and(|retry_at| retry_at <= now) {
             progress.retry_at = None;
+            progress.refusals.refill_reserve();
         }
         for index in 0..self.listeners.len() {
             for _ in 0..ACCEPTS_PER_TURN {
@@ -112,6 +129,9 @@ impl Acceptor {
         let listener = &self.listeners[index];
         match listener.accept() {
             Ok((socket, peer)) => {
+                if std::mem::take(&mut progress.exhausted) > 0 {
+                    info!("accepting again");
+                }
                 let channels_max = self.tuning.channels_max();
                 if self.placement.total() >= channels_max {
                     progress.refused += 1;
@@ -119,8 +139,11 @@ impl Acceptor {
                     if progress.refused.is_power_of_two() {
                         let refused = progress.refused;
                         let knob = "limits.channels_max";
-                        warn!(%peer, refused, channels_max, knob, "connection closed: too many are open");
+                        warn!(%peer, refused, channels_max, knob, "connection refused: too many are open");
                     }
+                    let why = format!("Too many connections: the broker takes {channels_max}");
+                    let registry = self.poll.registry();
+                    progress.refusals.refuse(self.clock.now(), registry, socket, &why);
                     return;
                 }
                 let worker = self.placement.assign();
@@ -130,9 +153,6 @@ impl Acceptor {
             }
             Err(AcceptError::WouldBlock) => {
                 progress.is_ready[index] = false;
-                if std::mem::take(&mut progress.exhausted) > 0 {
-                    info!("accepting again");
-                }
             }
             Err(AcceptError::Gone(_)) => {}
             Err(AcceptError::Exhausted(error)) => {
@@ -141,7 +161,16 @@ impl Acceptor {
                     let (times, address) = (progress.exhausted, listener.address());
                     warn!(%address, %error, times, "cannot accept; trying again");
                 }
-                progress.retry_at = Some(self.clock.now().instant.plus(EXHAUSTED_PAUSE));
+                if !progress.refusals.release_descriptor() {
+                    progress.retry_at = Some(self.clock.now().instant.plus(EXHAUSTED_PAUSE));
+                    return;
+                }
+                // With a descriptor that was set aside for it, the one that waits is told.
+                if let Ok((socket, _)) = listener.accept() {
+                    let why = "The broker has no file descriptor left";
+                    let registry = self.poll.registry();
+                    progress.refusals.refuse(self.clock.now(), registry, socket, why);
+                }
             }
         }
     }

@@ -2,13 +2,14 @@
 //!
 //! Everything is bound before anything is spawned, so that a server which cannot start leaves
 //! nothing behind. The room knows no message and no stream. `start` wires the threads, `acceptor`
-//! is the one that accepts, `signals` the one that listens to the system; the workers are in
+//! is the one that accepts, `refusals` what it does with those it cannot take, `signals` the one that listens to the system; the workers are in
 //! `worker`, HTTP in `admin`.
 
 mod acceptor;
 mod bind;
 mod fatal;
 mod identity;
+mod refusals;
 mod signals;
 mod start;
 

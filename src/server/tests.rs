@@ -225,11 +225,14 @@ fn a_drain_does_not_wait_for_ever() {
 }
 
 #[test]
-fn a_connection_too_many_is_closed() {
+fn a_connection_too_many_is_told_so_with_our_end_of_stream() {
     let limits = LimitOverrides { channels_max: Some(2), ..LimitOverrides::default() };
     let server = Server::start(settings(1, limits)).unwrap();
     let (mut first, _second) = (Peer::hello(&server), Peer::hello(&server));
-    Peer::connect(&server).expect_closed();
+    let mut third = Peer::connect(&server);
+    assert!(third.message().starts_with("E Locator Hello"));
+    assert_eq!(third.message(), "EOS");
+    third.expect_closed();
     first.socket.shutdown(Shutdown::Both).unwrap();
     wait_for_stats(&server, |stats| {
         stats["totals"]["channels"] == 1 && stats["workers"][0]["lingering"] == 0
