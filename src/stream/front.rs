@@ -109,9 +109,9 @@ impl Front {
             return;
         }
         if let Some(party) = self.parties.get_mut(id)
-            && !party.is_over_bound
+            && !party.is_congested
         {
-            party.is_over_bound = true;
+            party.is_congested = true;
             outgoing.paused.push(id);
         }
     }
@@ -126,7 +126,7 @@ impl Front {
             || party.parked_bytes >= self.limits.parked_bytes_pause
             || party.pending() >= self.limits.pending_per_channel_max;
         if may_pause && is_over {
-            party.is_over_bound = true;
+            party.parks_too_much = true;
         }
     }
 
@@ -177,9 +177,8 @@ impl Front {
         party.parked_bytes -= size;
         self.budget.unpark(size);
         let is_below = party.parked_bytes <= bytes && party.pending() <= count;
-        if party.is_over_bound && is_below {
-            // A channel paused for a long queue resumes with this too; the queue pauses it again.
-            party.is_over_bound = false;
+        if party.parks_too_much && is_below {
+            party.parks_too_much = false;
             self.resume(id);
         }
     }

@@ -28,8 +28,11 @@ pub(super) struct Party {
     /// Streams, on any worker, that end with the channel.
     pub(super) owned: FxHashSet<StreamId>,
     pub(super) waiting: Option<Waiting>,
-    /// Why no further command is taken, besides `waiting`.
-    pub(super) is_over_bound: bool,
+    /// No further command is taken, since too much of it is parked.
+    pub(super) parks_too_much: bool,
+    /// No further command is taken, since a queue to another worker is long: it is in that queue's
+    /// list.
+    pub(super) is_congested: bool,
     pub(super) reads_paused: bool,
     /// Attachments with a place to read from.
     pub(super) readers: usize,
@@ -125,7 +128,8 @@ impl Party {
             subscriptions: Vec::new(),
             owned: FxHashSet::default(),
             waiting: None,
-            is_over_bound: false,
+            parks_too_much: false,
+            is_congested: false,
             reads_paused: false,
             readers: 0,
             parked_reads: 0,
@@ -144,7 +148,7 @@ impl Party {
 
     /// Whether no further command may be taken.
     pub(super) fn must_wait(&self) -> bool {
-        self.waiting.is_some() || self.is_over_bound
+        self.waiting.is_some() || self.parks_too_much || self.is_congested
     }
 
     /// Whether a subscription that has been answered covers the stream.

@@ -10,6 +10,7 @@ mod endings;
 mod framing;
 mod memory;
 mod pair;
+mod pauses;
 mod plain;
 mod promises;
 mod rights;

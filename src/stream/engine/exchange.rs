@@ -252,7 +252,7 @@ impl Engine {
     fn unpause(&mut self, to: WorkerId) {
         for channel in std::mem::take(&mut self.front.outgoing[to.index()].paused) {
             if let Some(party) = self.front.parties.get_mut(channel) {
-                party.is_over_bound = false;
+                party.is_congested = false;
             }
             self.front.resume(channel);
         }
