@@ -1,9 +1,9 @@
 //! Starts and stops the whole: binds, spawns the named threads, waits for a signal, drains.
 //!
 //! Everything is bound before anything is spawned, so that a server which cannot start leaves
-//! nothing behind. The room knows no message and no stream. `start` wires the threads, `acceptor`
-//! is the one that accepts, `refusals` what it does with those it cannot take, `signals` the one that listens to the system; the workers are in
-//! `worker`, HTTP in `admin`.
+//! nothing behind. The room knows no stream. `start` wires the threads, `acceptor` is the one that
+//! accepts, `refusals` what it does with those it cannot take, `signals` the one that listens to
+//! the system; the workers are in `worker`, HTTP in `admin`.
 
 mod acceptor;
 mod bind;

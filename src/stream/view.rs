@@ -22,6 +22,12 @@ pub(super) struct View {
     pub(super) attaches_seen: u32,
     pub(super) home_start: Offset,
     pub(super) told: Told,
+    /// What the home told of times, by its clock, when we last looked.
+    times_told: (Option<Instant>, Option<Instant>),
+    /// Since when we know that the stream is full.
+    pub(super) full_since: Option<Instant>,
+    /// From when readers that take nothing are let go.
+    pub(super) let_go_from: Option<Instant>,
     pub(super) timer: Option<Instant>,
     /// What the home was told last.
     pub(super) reported: Option<ViewReport>,
@@ -55,6 +61,9 @@ impl View {
             attaches_seen: 0,
             home_start: position,
             told: Told::default(),
+            times_told: (None, None),
+            full_since: None,
+            let_go_from: None,
             timer: None,
             reported: None,
             is_timer_stale: false,
@@ -81,10 +90,27 @@ impl View {
         }
     }
 
+    /// Takes over since when the stream is full, and from when readers are let go: counted from
+    /// now, when we learn of it, since the clocks of two workers do not compare.
+    pub(super) fn learn_times(&mut self, now: Instant) {
+        let told = (self.told.full_since, self.told.let_go_from);
+        if self.times_told == told {
+            return;
+        }
+        if self.times_told.0 != told.0 {
+            self.full_since = told.0.map(|_| now);
+        }
+        if self.times_told.1 != told.1 {
+            self.let_go_from = told.1.map(|_| now.plus(self.meta.linger));
+        }
+        self.times_told = told;
+        self.is_timer_stale = true;
+    }
+
     pub(super) fn next_timer(&self, now: Instant) -> Option<Instant> {
         let end = self.log.end();
-        let stall = self.told.full_since.and_then(|since| self.readers.next_stall(now, since, end));
-        let let_go = self.told.let_go_from.and_then(|from| self.readers.next_let_go(from));
+        let stall = self.full_since.and_then(|since| self.readers.next_stall(now, since, end));
+        let let_go = self.let_go_from.and_then(|from| self.readers.next_let_go(from));
         stall.into_iter().chain(let_go).min()
     }
 }

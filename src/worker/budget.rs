@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::time::Instant;
+use crate::worker::Poller;
+
 /// Bytes read in one turn from the only connection that writes; where there are more, half of it
 /// from each. What was read is sent at the end of the turn, so this is what a send to a reader may
 /// hold; each costs the kernel as much again as copying a hundred kilobytes. More than the
@@ -26,9 +29,27 @@ pub(crate) const RECEIVE_BUFFERS_MAX: usize = 64;
 /// Mail taken in one turn; the rest is taken in the next, before the worker may sleep.
 const MAIL_PER_TURN: usize = 1024;
 
-/// Sessions that do not write which are attended to in one turn. Then writers are looked for anew,
-/// so that a write does not wait behind the reads of all its readers.
-const OTHERS_PER_TURN: usize = 16;
+/// Time for mail in one turn. With the times below it says how long a turn may be, so how long a
+/// quiet channel waits: for the turn that is under way, and for the next, which answers it.
+const MAIL_TIME: Duration = Duration::from_millis(2);
+
+/// Time for sessions that write. Those that were not reached come first in the next turn.
+const WRITERS_TIME: Duration = Duration::from_millis(4);
+
+/// Time for what the core has to say, each time that it is asked.
+const SETTLE_TIME: Duration = Duration::from_millis(4);
+
+/// Sessions that do not write which are attended to in one turn at least. Where little else is to
+/// do, writers are then looked for anew, so that a write does not wait behind the reads of all its
+/// readers.
+const OTHERS_PER_TURN_MIN: usize = 16;
+
+/// Time for more of them: as long as the turn has taken so far, so that they have half of it, but
+/// no longer than this.
+const OTHERS_TIME: Duration = Duration::from_millis(8);
+
+/// Looks at one's share of the time for which the clock is read once: little is done between two.
+const LOOKS_PER_READING: u32 = 4;
 
 /// Slices handed to one `writev`. The kernel takes up to 1024; past a few dozen the call costs
 /// nothing.
@@ -47,18 +68,26 @@ pub(crate) const DISCARD_BYTES_MAX: u64 = 64 << 20;
 /// A turn that took longer has less to read in the next: many fast streams, or thousands of readers
 /// of one, are served a little at a time, so that quiet channels of the same worker do not wait for
 /// long.
-const TURN_TIME_MAX: Duration = Duration::from_millis(50);
+const TURN_TIME_MAX: Duration = Duration::from_millis(20);
 
 /// A turn that took less has more to read in the next: twice as much is then not too much.
-const TURN_TIME_MIN: Duration = Duration::from_millis(25);
+const TURN_TIME_MIN: Duration = Duration::from_millis(10);
 
 /// How much a worker does in one turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TurnBudget {
-    /// Mail taken. The rest is taken in the next turn, before the worker may sleep.
-    pub mail: usize,
-    /// Sessions attended to that do not write.
-    pub others: usize,
+    /// Mail taken at most. The rest is taken in the next turn, before the worker may sleep.
+    pub mail_max: usize,
+    /// Time for mail.
+    pub mail_time: Duration,
+    /// Time for sessions that write.
+    pub writers_time: Duration,
+    /// Time for what the core has to say, each time that it is asked.
+    pub settle_time: Duration,
+    /// Sessions attended to at least that do not write.
+    pub others_min: usize,
+    /// Time for more of them.
+    pub others_time: Duration,
     /// Bytes read from one connection where it does not write, and from each that writes where
     /// turns take long.
     pub receive_bytes_min: usize,
@@ -69,11 +98,44 @@ pub struct TurnBudget {
 impl Default for TurnBudget {
     fn default() -> TurnBudget {
         TurnBudget {
-            mail: MAIL_PER_TURN,
-            others: OTHERS_PER_TURN,
+            mail_max: MAIL_PER_TURN,
+            mail_time: MAIL_TIME,
+            writers_time: WRITERS_TIME,
+            settle_time: SETTLE_TIME,
+            others_min: OTHERS_PER_TURN_MIN,
+            others_time: OTHERS_TIME,
             receive_bytes_min: RECEIVE_BYTES_MIN,
             receive_bytes_max: RECEIVE_BYTES_PER_TURN,
         }
+    }
+}
+
+/// A share of a turn's time, in real time. It runs from the first reading of the clock, so that a
+/// turn with little to do reads it no more often than it must.
+#[derive(Debug)]
+pub(crate) struct TimeShare {
+    time: Duration,
+    ends_at: Option<Instant>,
+    looks: u32,
+}
+
+impl TimeShare {
+    /// So much time.
+    pub(crate) fn new(time: Duration) -> TimeShare {
+        TimeShare { time, ends_at: None, looks: 0 }
+    }
+
+    /// Whether it is over; asked between two large pieces of work.
+    pub(crate) fn is_over(&mut self, poller: &impl Poller) -> bool {
+        let now = poller.now().instant;
+        now >= *self.ends_at.get_or_insert_with(|| now.plus(self.time))
+    }
+
+    /// Whether it is over, as far as is known without a reading of the clock each time; asked
+    /// between two small pieces of work.
+    pub(crate) fn seems_over(&mut self, poller: &impl Poller) -> bool {
+        self.looks += 1;
+        self.looks.is_multiple_of(LOOKS_PER_READING) && self.is_over(poller)
     }
 }
 
@@ -110,12 +172,78 @@ impl ReceiveBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+    use std::io;
+
+    use crate::time::Now;
+    use crate::transport::Plain;
+    use crate::worker::Ready;
+
+    /// A clock that a test moves, and that counts how often it is read.
+    #[derive(Default)]
+    struct TestClock {
+        ms: Cell<u64>,
+        readings: Cell<u32>,
+    }
+
+    impl Poller for TestClock {
+        type Socket = ();
+        type Transport = Plain;
+
+        fn now(&self) -> Now {
+            self.readings.set(self.readings.get() + 1);
+            Now { instant: Instant(self.ms.get() * 1_000_000), unix_ms: 0 }
+        }
+
+        fn poll(&mut self, _: Option<Duration>, _: &mut Vec<Ready>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn open(&mut self, (): (), _key: usize) -> io::Result<Plain> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[test]
+    fn a_share_of_the_time_is_over_at_its_end() {
+        let clock = TestClock::default();
+        let mut share = TimeShare::new(Duration::from_millis(5));
+        clock.ms.set(100);
+        assert!(!share.is_over(&clock), "it runs from the first reading");
+        clock.ms.set(104);
+        assert!(!share.is_over(&clock));
+        clock.ms.set(105);
+        assert!(share.is_over(&clock));
+    }
+
+    #[test]
+    fn the_clock_is_read_once_for_several_small_pieces_of_work() {
+        let clock = TestClock::default();
+        let mut share = TimeShare::new(Duration::from_millis(5));
+        let few = LOOKS_PER_READING - 1;
+        assert!((0..few).all(|_| !share.seems_over(&clock)));
+        assert_eq!(clock.readings.get(), 0, "a turn with little to do does not read it");
+        clock.ms.set(100);
+        assert!(!share.seems_over(&clock));
+        clock.ms.set(200);
+        assert!((0..few).all(|_| !share.seems_over(&clock)));
+        assert!(share.seems_over(&clock));
+        assert_eq!(clock.readings.get(), 2);
+    }
+
+    #[test]
+    fn all_phases_of_a_turn_together_keep_a_quiet_channel_waiting_for_less_than_50_ms() {
+        let budget = TurnBudget::default();
+        let settles = 2 * budget.settle_time;
+        let turn = budget.mail_time + budget.writers_time + settles + budget.others_time;
+        assert!(2 * turn < Duration::from_millis(50), "{turn:?}");
+    }
 
     #[test]
     fn long_turns_read_less_and_short_ones_more_within_bounds() {
         let mut budget = ReceiveBudget::new(&TurnBudget::default());
         let mut seen = Vec::new();
-        for busy in [50, 51, 51, 51, 51, 25, 24, 24, 24, 24] {
+        for busy in [20, 21, 21, 21, 21, 10, 9, 9, 9, 9] {
             budget.note_turn(Duration::from_millis(busy));
             seen.push(budget.share(1) >> 10);
         }

@@ -13,9 +13,10 @@ use tracing::debug;
 
 use crate::id::{ChannelId, Door, WorkerId};
 use crate::time::{Instant, Now};
-use crate::worker::budget::{ReceiveBudget, SETTLES_PER_TURN};
+use crate::worker::budget::{ReceiveBudget, SETTLES_PER_TURN, TimeShare};
 use crate::worker::load::Load;
 use crate::worker::receive_buffers::ReceiveBuffers;
+use crate::worker::running_clock::{RunningClock, SLEEP_MAX};
 use crate::worker::session::{SessionKey, Sessions};
 use crate::worker::{
     Counters, Doorbell, Identity, Inbox, Limits, Mail, Outbox, Phase, PhaseFlag, Placement, Poller,
@@ -47,6 +48,8 @@ pub struct Links<P: Poller> {
 #[derive(Debug)]
 pub struct Worker<P: Poller> {
     pub(super) id: WorkerId,
+    clock: RunningClock,
+    /// When the turn began, by `clock`.
     pub(super) now: Now,
     links: Links<P>,
     neighbours: Vec<Neighbour<P>>,
@@ -93,9 +96,11 @@ impl<P: Poller> Worker<P> {
             .map(|(id, outbox)| Neighbour { id, outbox, held: None })
             .collect();
         let workers = u16::try_from(neighbours.len() + 1).expect("workers are counted in 16 bits");
+        let now = links.poller.now();
         Worker {
             id,
-            now: links.poller.now(),
+            clock: RunningClock::new(now),
+            now,
             links,
             neighbours,
             linger_timeout: limits.linger_timeout,
@@ -140,14 +145,15 @@ impl<P: Poller> Worker<P> {
     pub fn step(&mut self, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
         self.links.poller.poll(timeout, &mut self.ready)?;
         self.links.bell.begin_turn();
+        self.now = self.clock.begin_turn(self.links.poller.now(), timeout);
         let must_go_on = self.turn();
         Ok(self.rest_allowed(must_go_on))
     }
 
     /// How long the next poll may wait. Ends the accounting of the turn behind it.
     fn rest_allowed(&mut self, must_go_on: bool) -> Option<Duration> {
-        let end = self.links.poller.now().instant;
-        let busy = end.since(self.now.instant);
+        let (end, busy) = self.clock.end_turn(self.links.poller.now().instant);
+        self.counters.late = self.clock.late();
         self.counters.busy += busy;
         self.receive_budget.note_turn(busy);
         self.counters.turn_time.0.record(busy.as_nanos() as u64);
@@ -160,12 +166,11 @@ impl<P: Poller> Worker<P> {
         }
         let linger = self.lingering.front().map(|(deadline, _)| *deadline);
         let deadline = [self.shard.next_deadline(), linger].into_iter().flatten().min()?;
-        Some(deadline.since(end))
+        Some(deadline.since(end).min(SLEEP_MAX))
     }
 
     /// One pass. True when there is more to do at once.
     fn turn(&mut self) -> bool {
-        self.now = self.links.poller.now();
         self.counters.turns += 1;
         self.load.note(self.now.instant, self.counters.busy);
         let mut ready = std::mem::take(&mut self.ready);
@@ -182,10 +187,7 @@ impl<P: Poller> Worker<P> {
         if self.attend_writers() && !self.queue.is_empty() {
             self.settle();
         }
-        for _ in 0..self.queue.len().min(self.budget.others) {
-            let Some(key) = self.queue.pop_front() else { break };
-            self.attend(key, self.budget.receive_bytes_min);
-        }
+        self.attend_others();
         if self.shard.next_deadline().is_some_and(|deadline| deadline <= self.now.instant) {
             self.shard.handle_timeout(self.now);
         }
@@ -200,16 +202,46 @@ impl<P: Poller> Worker<P> {
     /// Reads those that write. True if there was one.
     fn attend_writers(&mut self) -> bool {
         let writers = self.writers.len();
+        if writers == 0 {
+            return false;
+        }
         let budget = self.receive_budget.share(writers);
-        for _ in 0..writers {
+        let mut time = TimeShare::new(self.budget.writers_time);
+        for attended in 0..writers {
+            if attended > 0 && time.is_over(&self.links.poller) {
+                break;
+            }
             let Some(key) = self.writers.pop_front() else { break };
             self.attend(key, budget);
         }
-        writers > 0
+        true
+    }
+
+    /// Reads the others: a few, and as many more as fit in a time as long as the turn has taken.
+    fn attend_others(&mut self) {
+        let others = self.queue.len();
+        let few = others.min(self.budget.others_min);
+        for _ in 0..few {
+            let Some(key) = self.queue.pop_front() else { return };
+            self.attend(key, self.budget.receive_bytes_min);
+        }
+        if few == others {
+            return;
+        }
+        let taken = self.clock.turn_time(self.links.poller.now().instant);
+        let mut time = TimeShare::new(taken.min(self.budget.others_time));
+        for _ in few..others {
+            if time.seems_over(&self.links.poller) {
+                return;
+            }
+            let Some(key) = self.queue.pop_front() else { return };
+            self.attend(key, self.budget.receive_bytes_min);
+        }
     }
 
     /// Carries out what the turn made possible. True when nothing more follows from it.
     fn settle(&mut self) -> bool {
+        let mut time = TimeShare::new(self.budget.settle_time);
         for _ in 0..SETTLES_PER_TURN {
             self.shard.settle(self.now);
             self.send_mail();
@@ -219,10 +251,16 @@ impl<P: Poller> Worker<P> {
                     has_sent |= self.send(key);
                     self.queue_if_due(key);
                 }
+                if time.seems_over(&self.links.poller) {
+                    return false;
+                }
             }
             while let Some((channel, output)) = self.shard.poll_closed() {
                 if let Some(key) = self.sessions.key_of(channel) {
                     self.begin_linger(key, output);
+                }
+                if time.seems_over(&self.links.poller) {
+                    return false;
                 }
             }
             while let Some(channel) = self.shard.poll_abandoned() {
@@ -249,7 +287,8 @@ impl<P: Poller> Worker<P> {
 
     /// Takes mail, in order. Never left out, whatever else waits: that is what rules out deadlock.
     fn take_mail(&mut self) {
-        for _ in 0..self.budget.mail {
+        let mut time = TimeShare::new(self.budget.mail_time);
+        for _ in 0..self.budget.mail_max {
             let Some(mail) = self.links.inbox.try_receive() else { break };
             // Mail of a worker that drains already must not find this one serving: the readers that
             // left there would let writes in here whose bytes nobody will read.
@@ -262,6 +301,9 @@ impl<P: Poller> Worker<P> {
                     self.open(socket, door, peer);
                 }
                 Mail::Report(sink) => sink.put(self.report()),
+            }
+            if time.seems_over(&self.links.poller) {
+                break;
             }
         }
         self.links.inbox.release();

@@ -22,6 +22,7 @@ mod placement;
 mod poller;
 mod receive_buffers;
 mod report;
+mod running_clock;
 mod session;
 mod shard;
 mod sync;

@@ -35,6 +35,8 @@ pub struct Counters {
     pub busy: Duration,
     /// Nanoseconds that each of them took.
     pub turn_time: TurnTime,
+    /// Time in which the worker was late, and which counts against nobody.
+    pub late: Duration,
     /// Connections taken on.
     pub connections: u64,
     /// Bytes read from sockets.

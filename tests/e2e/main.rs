@@ -24,6 +24,7 @@ mod resume;
 mod shutdown;
 mod slow_readers;
 mod stall;
+mod standstill;
 mod stats;
 mod tools;
 mod top;

@@ -38,7 +38,8 @@ pub struct Worker {
     registered: Registered,
     bell: Arc<Doorbell>,
     is_woken: Arc<AtomicBool>,
-    /// When it wakes by itself.
+    /// How long it may sleep, and when it wakes by itself.
+    allowed: Option<Duration>,
     wakes_at: Option<Instant>,
 }
 
@@ -100,8 +101,8 @@ impl Broker {
             let mut worker =
                 weir::worker::Worker::new(me, limits.clone(), Arc::clone(&identity), links);
             worker.set_budget(budget(rng));
-            let wakes_at = Some(Instant::default());
-            Worker { worker, registered, bell, is_woken, wakes_at }
+            let (allowed, wakes_at) = (Some(Duration::ZERO), Some(Instant::default()));
+            Worker { worker, registered, bell, is_woken, allowed, wakes_at }
         };
         let workers = parts.enumerate().map(make).collect();
         Broker { workers, now, phase, placement }
@@ -161,8 +162,8 @@ impl Broker {
         let is_due = worker.is_due(now);
         if is_due {
             worker.is_woken.store(false, Ordering::SeqCst);
-            let timeout = worker.worker.step(Some(Duration::ZERO)).expect("nothing fails here");
-            worker.wakes_at = timeout.map(|timeout| now.plus(timeout));
+            worker.allowed = worker.worker.step(worker.allowed).expect("nothing fails here");
+            worker.wakes_at = worker.allowed.map(|allowed| now.plus(allowed));
         }
         is_due
     }
@@ -188,8 +189,8 @@ impl Worker {
 /// How much of one thing a worker does in one turn.
 fn budget(rng: &mut SmallRng) -> TurnBudget {
     TurnBudget {
-        mail: [1, 2, usize::MAX][rng.random_range(0..3)],
-        others: [1, 2, usize::MAX][rng.random_range(0..3)],
+        mail_max: [1, 2, usize::MAX][rng.random_range(0..3)],
+        others_min: [1, 2, usize::MAX][rng.random_range(0..3)],
         receive_bytes_min: [1, 50, 4096][rng.random_range(0..3)],
         ..TurnBudget::default()
     }

@@ -257,13 +257,12 @@ impl ReaderRow {
         let end = home.map_or(reader.end, |home| home.stream.end);
         let lag = end.since(reader.position);
         let idle = now.since(reader.progress_at);
-        let (age, full_since) = match home {
-            Some(home) => (home.marks.age(home.now, reader.position), home.stream.full_since),
-            None => (None, None),
-        };
+        let age = home.and_then(|home| home.marks.age(home.now, reader.position));
+        // Each worker has a clock of its own.
+        let full = |home: &Joined| Some(home.now.since(home.stream.full_since?));
+        let full_for = home.and_then(full);
         let holds = !reader.lagging && may_hold(reader.stall_timeout);
-        let waited = |since| now.since(reader.progress_at.max(since));
-        let is_silent = full_since.is_some_and(|since| waited(since) >= STALLED_AFTER);
+        let is_silent = full_for.is_some_and(|full| full.min(idle) >= STALLED_AFTER);
         ReaderRow {
             stream: reader.stream.to_string(),
             channel: reader.channel.to_string(),

@@ -118,6 +118,7 @@ impl Engine {
         let served = front.serve_view(now, view);
         view.retire();
         front.list_for_home(view);
+        view.learn_times(now);
         if view.timer.is_none() || view.is_timer_stale {
             view.is_timer_stale = false;
             let at = view.next_timer(now);
@@ -137,8 +138,8 @@ impl Engine {
                 self.expire_stream(now, id);
             } else if let Some(view) = self.views.get_mut(&id) {
                 view.timer = None;
-                let View { meta, log, readers, told, .. } = &mut **view;
-                self.front.expire(now, meta, readers, log, told.full_since, told.let_go_from);
+                let View { meta, log, readers, full_since, let_go_from, .. } = &mut **view;
+                self.front.expire(now, meta, readers, log, *full_since, *let_go_from);
                 self.front.mark_view(view);
             }
         }
