@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::id::StreamId;
-use crate::stream::{AttachOptions, Properties};
+use crate::id::{Offset, StreamId};
+use crate::stream::{AttachOptions, Introduction, Placing, Properties};
 
 /// A command of one channel, its arguments already read and of the right type.
 #[derive(Debug)]
@@ -17,6 +17,13 @@ pub enum Command<'a> {
     Connect(StreamId),
     /// Attach at a chosen position, or move there.
     Attach(StreamId, AttachOptions),
+    /// Attach with a place, or take it up again.
+    TakePlace(StreamId, AttachOptions, Placing),
+    /// Say that everything before an offset has arrived for good: the channel's place holds the
+    /// buffer from there.
+    Confirm(StreamId, Offset),
+    /// Say who is at the other end.
+    Introduce(Introduction),
     /// Leave a stream.
     Disconnect(StreamId),
     /// Take up to `size` bytes, or wait for some. `u64::MAX` means "no limit".

@@ -12,7 +12,7 @@ use crate::stream::meta::Meta;
 use crate::stream::notice::Notices;
 use crate::stream::outgoing::Outgoing;
 use crate::stream::parties::{Finishing, Parties, Waiting, WaitingFor};
-use crate::stream::readers::Readers;
+use crate::stream::readers::{Reader, Readers};
 use crate::stream::view::View;
 use crate::stream::{CoreLimits, Effect, Happening, Notice, Payload, Refusal, Reply};
 use crate::time::Instant;
@@ -146,7 +146,7 @@ impl Front {
     /// Counts what a stream holds now.
     pub(super) fn recharge(&mut self, stream: &mut Stream) {
         let least = self.limits.stream_bytes_min.min(stream.meta.buffer_bytes);
-        let held = stream.log.len().max(least);
+        let held = stream.log.len().max(least) + stream.places.bytes();
         if held != stream.charged {
             self.budget.recharge(&mut stream.charged, held);
         }
@@ -183,6 +183,16 @@ impl Front {
         }
     }
 
+    /// The same for a reader, whose place may be confirmed as far as it got.
+    pub(super) fn finish_reader(&mut self, reader: &Reader, stream: StreamId) {
+        let party = self.parties.get_mut(reader.channel);
+        let attachment = party.and_then(|party| party.attachments.get_mut(&stream));
+        if let Some(place) = attachment.and_then(|attachment| attachment.place.as_mut()) {
+            place.position = reader.cursor;
+        }
+        self.finish_attachment(reader.channel, stream);
+    }
+
     /// The channel has seen the last of the stream: its reader, if it had one, is gone. `disposed`
     /// is told once; the connection stays known for a while, so that a later `disconnect` succeeds.
     /// A stream that goes before a subscription's reply has told of it was never there for that
@@ -200,7 +210,10 @@ impl Front {
         attachment.is_finished = true;
         party.readers -= usize::from(attachment.reader.take().is_some());
         let stream_type = attachment.meta.stream_type.clone();
-        party.finished.push_back(stream);
+        if attachment.place.is_none() {
+            // A place may still be confirmed; those are bounded as attachments are.
+            party.finished.push_back(stream);
+        }
         if party.finished.len() > self.limits.finished_per_channel_max
             && let Some(oldest) = party.finished.pop_front()
         {
@@ -253,6 +266,7 @@ impl Front {
                         stream_type: meta.stream_type.clone(),
                         channel: id,
                         peer: party.peer.clone(),
+                        introduction: party.introduction.clone(),
                         stall_timeout: reader.stall_timeout,
                         what: Happening::Lost { bytes: lost },
                     });
@@ -265,8 +279,8 @@ impl Front {
             }
             let reader = readers.get(key);
             if is_disposed && reader.has_read_end && reader.reads.is_empty() {
-                readers.detach(key);
-                self.finish_attachment(id, meta.id);
+                let reader = readers.detach(key);
+                self.finish_reader(&reader, meta.id);
             }
         }
         let has_more = !deferred.is_empty();

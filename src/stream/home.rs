@@ -9,8 +9,11 @@ use crate::stream::log::Log;
 use crate::stream::marks::Marks;
 use crate::stream::meta::Meta;
 use crate::stream::park::ParkedWrites;
+use crate::stream::places::Places;
 use crate::stream::readers::Readers;
-use crate::stream::{Direction, Payload, Refusal, StreamReport};
+use crate::stream::{
+    Direction, Introduction, Payload, PlaceReport, ReaderReport, Refusal, StreamReport,
+};
 use crate::time::Instant;
 
 /// One stream, at home.
@@ -30,6 +33,7 @@ pub(super) struct Stream {
     /// When its bytes came.
     pub(super) marks: Marks,
     pub(super) readers: Readers,
+    pub(super) places: Places,
     pub(super) views: Vec<RemoteView>,
     /// Channels, of any worker, that are attached without reading.
     pub(super) writers: Vec<ChannelId>,
@@ -90,6 +94,8 @@ pub(super) struct Ending {
 pub(super) struct Owner {
     pub(super) channel: ChannelId,
     pub(super) peer: Arc<str>,
+    /// What it said of itself when it came.
+    pub(super) introduction: Option<Arc<Introduction>>,
 }
 
 /// What the home knows of another worker's readers of the stream.
@@ -143,6 +149,7 @@ impl Stream {
             log: Log::starting_at(origin),
             marks: Marks::starting_at(origin),
             readers: Readers::default(),
+            places: Places::default(),
             views: Vec::new(),
             writers: Vec::new(),
             parked: ParkedWrites::default(),
@@ -213,6 +220,7 @@ impl Stream {
         let remote = self.views.iter().filter_map(|view| view.lowest(view.holding));
         remote
             .chain(self.readers.holding_floor())
+            .chain(self.places.holding_floor())
             .chain(self.pumped_to)
             .min()
             .unwrap_or(end)
@@ -223,7 +231,13 @@ impl Stream {
     pub(super) fn floor(&mut self) -> Offset {
         let end = self.log.end();
         let remote = self.views.iter().filter_map(|view| view.lowest(view.floor));
-        remote.chain(self.readers.floor()).chain(self.pumped_to).min().unwrap_or(end).min(end)
+        remote
+            .chain(self.readers.floor())
+            .chain(self.places.floor())
+            .chain(self.pumped_to)
+            .min()
+            .unwrap_or(end)
+            .min(end)
     }
 
     /// The most bytes that the log may have now: the buffer, or what there is memory for.
@@ -318,6 +332,7 @@ impl Stream {
         self.is_disposed
             && self.is_ended
             && self.readers.is_empty()
+            && self.places.is_empty()
             && self.views.is_empty()
             && self.parked.is_empty()
             && self.pumped_to.is_none()
@@ -342,7 +357,8 @@ impl Stream {
         let stall = self.full_since.and_then(|since| self.readers.next_stall(now, since, end));
         let linger = self.linger_until.filter(|until| *until > now);
         let let_go = self.let_go_from.and_then(|from| self.readers.next_let_go(from));
-        [stall, linger, let_go, self.keep_until].into_iter().flatten().min()
+        let places = self.places.next_timer(self.full_since, self.let_go_from, now, end);
+        [stall, linger, let_go, places, self.keep_until].into_iter().flatten().min()
     }
 
     pub(super) fn report(&self) -> StreamReport {
@@ -367,8 +383,34 @@ impl Stream {
             is_held: self.is_held,
             full_since: self.full_since,
             owner: self.owner.as_ref().map(|owner| owner.peer.clone()),
+            introduction: self.owner.as_ref().and_then(|owner| owner.introduction.clone()),
             created_at: meta.created_at,
         }
+    }
+
+    /// The places whose hosts are away, as readers that take nothing.
+    pub(super) fn report_away(&self) -> impl Iterator<Item = ReaderReport> {
+        let (stream, end) = (self.meta.id, self.log.end());
+        self.places.iter().filter(|place| place.holder.is_none()).map(move |place| ReaderReport {
+            stream,
+            channel: place.channel,
+            peer: place.peer.clone(),
+            introduction: None,
+            start: place.confirmed,
+            position: place.confirmed,
+            end,
+            delivered: 0,
+            lost: 0,
+            pending_reads: 0,
+            lagging: place.is_lagging,
+            stall_timeout: place.stall_timeout,
+            progress_at: place.progress_at,
+            place: Some(PlaceReport {
+                name: place.name.clone(),
+                confirmed: place.confirmed,
+                away_until: place.away_until,
+            }),
+        })
     }
 
     /// Whether a channel could free space here by what it has yet to send: one that reads the

@@ -1,5 +1,7 @@
 //! The core's bounds, each with its default and why.
 
+use std::time::Duration;
+
 use crate::stream::Refusal;
 use crate::stream::budget::Budget;
 
@@ -12,6 +14,10 @@ pub struct CoreLimits {
     pub buffer_bytes_max: u64,
     /// Test stream pairs on this engine; they outlive the channel that made them.
     pub test_streams_max: usize,
+    /// Places in one stream.
+    pub places_per_stream_max: usize,
+    /// The longest that a place may wait for its host.
+    pub keep_for_max: Duration,
     /// Streams that one channel is attached to at once.
     pub attachments_per_channel_max: usize,
     /// Subscriptions of one channel.
@@ -82,6 +88,8 @@ impl Default for CoreLimits {
             streams_max: 65_536,
             buffer_bytes_max: 1 << 30,
             test_streams_max: 256,
+            places_per_stream_max: 64,
+            keep_for_max: Duration::from_secs(3600),
             attachments_per_channel_max: 16_384,
             subscriptions_per_channel_max: 1_024,
             pending_per_channel_max: 4_096,

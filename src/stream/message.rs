@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use crate::access::Principal;
 use crate::id::{ChannelId, Offset, StreamId, Token};
-use crate::stream::home::Told;
+use crate::stream::home::{Owner, Told};
 use crate::stream::meta::Meta;
 use crate::stream::view::ViewReport;
-use crate::stream::{AttachOptions, Chunks, Refusal, StreamReport};
+use crate::stream::{AttachOptions, Chunks, Placing, Refusal, StreamReport};
 
 /// One message from one engine to another. Opaque outside the core.
 #[derive(Debug)]
@@ -31,6 +31,26 @@ pub(super) enum Body {
         stream: StreamId,
         asker: Asker,
         options: AttachOptions,
+        /// The channel reads the stream already.
+        is_reader: bool,
+    },
+    TakePlace {
+        stream: StreamId,
+        asker: Asker,
+        peer: Arc<str>,
+        options: AttachOptions,
+        placing: Placing,
+    },
+    /// Everything before the offset has arrived for good at the channel, which has a place.
+    Confirm {
+        stream: StreamId,
+        channel: ChannelId,
+        offset: Offset,
+    },
+    /// The channel has left the stream, and its place with it.
+    GiveUpPlace {
+        stream: StreamId,
+        channel: ChannelId,
     },
     Write {
         stream: StreamId,
@@ -71,7 +91,7 @@ pub(super) enum Body {
     Adopt {
         stream: StreamId,
         asker: Asker,
-        peer: Arc<str>,
+        owner: Owner,
         key: Box<str>,
     },
     Report {
@@ -118,6 +138,11 @@ pub(super) enum Body {
     },
     /// Another channel has become the stream's creator in this one's place.
     TakenOver {
+        channel: ChannelId,
+        stream: StreamId,
+    },
+    /// Another channel has taken this one's place.
+    PlaceTaken {
         channel: ChannelId,
         stream: StreamId,
     },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::{ChannelId, StreamId};
-use crate::stream::StallTimeout;
+use crate::stream::{Introduction, StallTimeout};
 
 /// Notices that wait to be taken. More are counted: who floods the log learns nothing more by it.
 const NOTICES_MAX: usize = 64;
@@ -21,6 +21,8 @@ pub struct Notice {
     pub channel: ChannelId,
     /// Its peer.
     pub peer: Arc<str>,
+    /// What that says of itself.
+    pub introduction: Option<Arc<Introduction>>,
     /// How long the full stream waits for it.
     pub stall_timeout: StallTimeout,
     /// What happened.

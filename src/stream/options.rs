@@ -1,6 +1,7 @@
 //! What a stream's creator and its readers may choose (design: "The wire contract beyond the
 //! specification").
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::Offset;
@@ -110,6 +111,22 @@ pub enum From {
     Latest,
     /// This byte, or the oldest kept after it.
     Offset(Offset),
+}
+
+/// The longest name of a place, in bytes.
+pub const PLACE_NAME_BYTES_MAX: usize = 255;
+
+/// The place that a reader takes in a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placing {
+    /// By which it is known; at most [`PLACE_NAME_BYTES_MAX`] bytes.
+    pub name: Arc<str>,
+    /// How long it stays after its channel broke, at most
+    /// [`CoreLimits::keep_for_max`](crate::stream::CoreLimits).
+    pub keep_for: Duration,
+    /// Where to start; if `None`, behind what was confirmed, or at the oldest byte where the place
+    /// is new.
+    pub from: Option<From>,
 }
 
 /// What `attach` may say of a reader.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::access::Principal;
-use crate::id::{ChannelId, Door, StreamId, Token};
+use crate::id::{ChannelId, Door, Offset, StreamId, Token};
+use crate::stream::home::Owner;
 use crate::stream::message::Asker;
 use crate::stream::meta::Meta;
 use crate::stream::readers::ReaderKey;
-use crate::stream::{AttachOptions, StreamReport};
+use crate::stream::{AttachOptions, Introduction, PlaceReport, StreamReport};
 
 /// One channel, as the core has it: who it is, what it is connected to, and what it waits for.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Party {
     pub(super) principal: Principal,
     /// Its address, for people.
     pub(super) peer: Arc<str>,
+    /// What it said of itself.
+    pub(super) introduction: Option<Arc<Introduction>>,
     pub(super) door: Door,
     pub(super) attachments: FxHashMap<StreamId, Attachment>,
     /// Attachments whose end has been read, oldest first.
@@ -69,9 +72,28 @@ pub(super) struct Attachment {
     pub(super) is_finished: bool,
     /// Bytes lost to a reader that was let go, which its next reads are told.
     pub(super) untold: u64,
+    /// The place that its reader has.
+    pub(super) place: Option<Box<OwnPlace>>,
+    /// Another channel has taken the place: there is nothing more to read here.
+    pub(super) is_taken_over: bool,
+}
+
+/// What a channel knows of its place; the place itself is at the stream's home.
+#[derive(Debug)]
+pub(super) struct OwnPlace {
+    pub(super) name: Arc<str>,
+    pub(super) confirmed: Offset,
+    /// How far the reader got, once it is gone.
+    pub(super) position: Offset,
 }
 
 impl Attachment {
+    pub(super) fn place_report(&self) -> Option<PlaceReport> {
+        let OwnPlace { name, confirmed, .. } = &**self.place.as_ref()?;
+        let (name, confirmed) = (name.clone(), *confirmed);
+        Some(PlaceReport { name, confirmed, away_until: None })
+    }
+
     /// Whether a subscription has nothing to add: the channel reads the stream, or cannot.
     pub(super) fn is_settled(&self) -> bool {
         !self.is_finished && (self.reader.is_some() || !self.can_read)
@@ -89,6 +111,8 @@ pub(super) struct Waiting {
 pub(super) enum WaitingFor {
     Connect,
     Attach(AttachOptions),
+    /// The same with a place of this name.
+    Place(AttachOptions, Arc<str>),
     /// The first read on a bus attaches; then it is parked.
     Read {
         stream: StreamId,
@@ -122,6 +146,7 @@ impl Party {
             id,
             principal,
             peer,
+            introduction: None,
             door,
             attachments: FxHashMap::default(),
             finished: VecDeque::new(),
@@ -144,6 +169,12 @@ impl Party {
     /// Who it is, for the home of a stream.
     pub(super) fn asker(&self) -> Asker {
         Asker { channel: self.id, principal: self.principal.clone() }
+    }
+
+    /// It as the creator of a stream.
+    pub(super) fn as_owner(&self) -> Owner {
+        let introduction = self.introduction.clone();
+        Owner { channel: self.id, peer: self.peer.clone(), introduction }
     }
 
     /// Whether no further command may be taken.

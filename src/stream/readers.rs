@@ -99,6 +99,15 @@ pub(super) struct Stall {
     pub(super) silent_for: Duration,
 }
 
+/// How long a reader may take nothing of a disposed stream; `None`: as long as its channel lives.
+pub(super) fn let_go_time(stall_timeout: StallTimeout) -> Option<Duration> {
+    match stall_timeout {
+        StallTimeout::Never => None,
+        StallTimeout::After(time) if time.is_zero() => Some(VIEWER_GRACE),
+        StallTimeout::After(time) => Some(time),
+    }
+}
+
 impl Reader {
     fn holds(&self) -> bool {
         !self.is_lagging && self.stall_timeout != StallTimeout::After(Duration::ZERO)
@@ -117,13 +126,7 @@ impl Reader {
 
     /// When it is let go from a disposed stream if it takes nothing until then.
     fn let_go_deadline(&self, from: Instant) -> Option<Instant> {
-        match self.stall_timeout {
-            StallTimeout::Never => None,
-            StallTimeout::After(time) => {
-                let time = if time.is_zero() { VIEWER_GRACE } else { time };
-                Some(from.max(self.progress_at).plus(time))
-            }
-        }
+        let_go_time(self.stall_timeout).map(|time| from.max(self.progress_at).plus(time))
     }
 
     /// Takes what the next reply is to tell as lost.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::id::{ChannelId, Offset, StreamId};
 use crate::stats::Histogram;
-use crate::stream::{Direction, Marks, StallTimeout, Traffic};
+use crate::stream::{Direction, Introduction, Marks, StallTimeout, Traffic};
 use crate::time::Instant;
 
 /// One stream, seen from its home.
@@ -46,6 +46,8 @@ pub struct StreamReport {
     pub full_since: Option<Instant>,
     /// Peer address of the creator; `None` where it is gone or was the broker.
     pub owner: Option<Arc<str>>,
+    /// What the creator says of itself.
+    pub introduction: Option<Arc<Introduction>>,
     /// Nanoseconds on the broker's clock, to sort by age.
     pub created_at: Instant,
 }
@@ -59,6 +61,8 @@ pub struct ReaderReport {
     pub channel: ChannelId,
     /// The peer's address.
     pub peer: Arc<str>,
+    /// What it says of itself.
+    pub introduction: Option<Arc<Introduction>>,
     /// Where its accounting started. `start + delivered + lost = position`, always.
     pub start: Offset,
     /// The next byte it will get.
@@ -77,6 +81,19 @@ pub struct ReaderReport {
     pub stall_timeout: StallTimeout,
     /// When it last took a byte, or attached.
     pub progress_at: Instant,
+    /// Its place, if it has one. A place whose host is away is a reader too, which takes nothing.
+    pub place: Option<PlaceReport>,
+}
+
+/// A reader's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceReport {
+    /// By which it is known.
+    pub name: Arc<str>,
+    /// It holds the buffer from here.
+    pub confirmed: Offset,
+    /// Until when it waits for its host, who is away; `None` where the host is there.
+    pub away_until: Option<Instant>,
 }
 
 /// What one engine has.

@@ -423,11 +423,16 @@ impl Shard {
         self.sessions.len()
     }
 
+    fn report_channel(&self, session: &Session) -> ChannelReport {
+        let introduction = self.engine.introduction(session.id);
+        ChannelReport { introduction, ..session.report() }
+    }
+
     /// A copy of the numbers.
     pub fn report(&self) -> ShardReport {
         ShardReport {
             engine: self.engine.report(),
-            channels: self.sessions.iter().map(Session::report).collect(),
+            channels: self.sessions.iter().map(|session| self.report_channel(session)).collect(),
             channels_opened: self.channels_opened,
             commands: self.commands,
             errors: self.errors + self.sessions.iter().map(Session::errors).sum::<u64>(),

@@ -11,6 +11,7 @@ mod framing;
 mod memory;
 mod pair;
 mod pauses;
+mod places;
 mod plain;
 mod promises;
 mod rights;

@@ -193,6 +193,7 @@ mod tests {
             is_held: false,
             full_since: None,
             owner: Some("127.0.0.1:5".into()),
+            introduction: None,
             created_at: Instant(1_000_000),
         }
     }
@@ -202,6 +203,8 @@ mod tests {
             stream: StreamId(number),
             channel: ChannelId { worker: WorkerId(worker), slot: 1, generation: 0 },
             peer: "127.0.0.1:6".into(),
+            introduction: None,
+            place: None,
             start: Offset(0),
             position: Offset(60),
             end: Offset(100),

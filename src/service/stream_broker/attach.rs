@@ -6,7 +6,7 @@ use crate::id::Offset;
 use crate::service::object::{Object, ObjectError, bad_value};
 use crate::service::stream_name::StreamName;
 use crate::service::{Call, Core, error_code};
-use crate::stream::{AttachOptions, Command, Flow, From, Reply};
+use crate::stream::{AttachOptions, Command, Flow, From, PLACE_NAME_BYTES_MAX, Placing, Reply};
 use crate::wire::WireError;
 
 /// Reads stream ID and options.
@@ -22,34 +22,54 @@ pub fn run(mut call: Call<'_>, core: &mut dyn Core) -> Result<Flow, WireError> {
             return Ok(Flow::Continue);
         }
     };
-    match name.id() {
-        Some(stream) => Ok(core.execute(Command::Attach(stream, options))),
-        None => {
+    let (options, placing) = options;
+    match (name.id(), placing) {
+        (Some(stream), None) => Ok(core.execute(Command::Attach(stream, options))),
+        (Some(stream), Some(placing)) => {
+            Ok(core.execute(Command::TakePlace(stream, options, placing)))
+        }
+        (None, _) => {
             call.responder.answer(Reply::Attached(Err(name.unknown())));
             Ok(Flow::Continue)
         }
     }
 }
 
-fn read_options(options: Map<String, Value>) -> Result<AttachOptions, ObjectError> {
+fn read_options(
+    options: Map<String, Value>,
+) -> Result<(AttachOptions, Option<Placing>), ObjectError> {
     let mut object = Object::new(options);
     let from = object.take("From");
     let stall_timeout = object.stall_timeout("StallTimeout")?;
+    let name = object.string("Place")?;
+    let keep_for = object.milliseconds("KeepFor")?;
     object.end()?;
-    Ok(AttachOptions { from: read_from(from)?, stall_timeout })
+    let from = from.map(read_from).transpose()?;
+    let options = AttachOptions { from: from.unwrap_or_default(), stall_timeout };
+    let Some(name) = name else {
+        return match keep_for {
+            None => Ok((options, None)),
+            Some(_) => Err(bad_value("KeepFor", "needs a Place")),
+        };
+    };
+    if name.is_empty() || name.len() > PLACE_NAME_BYTES_MAX {
+        let why = format!("must have 1 to {PLACE_NAME_BYTES_MAX} bytes");
+        return Err(bad_value("Place", &why));
+    }
+    let placing = Placing { name: name.into(), keep_for: keep_for.unwrap_or_default(), from };
+    Ok((options, Some(placing)))
 }
 
 /// `From` takes words and numbers, so whatever else comes has a wrong value, not a wrong type.
-fn read_from(from: Option<Value>) -> Result<From, ObjectError> {
+fn read_from(from: Value) -> Result<From, ObjectError> {
     let read = match &from {
-        None => Some(From::Oldest),
-        Some(Value::String(word)) => match word.as_str() {
+        Value::String(word) => match word.as_str() {
             "oldest" => Some(From::Oldest),
             "latest" => Some(From::Latest),
             _ => None,
         },
-        Some(Value::Number(number)) => number.as_u64().map(|offset| From::Offset(Offset(offset))),
-        Some(_) => None,
+        Value::Number(number) => number.as_u64().map(|offset| From::Offset(Offset(offset))),
+        _ => None,
     };
     read.ok_or_else(|| bad_value("From", "must be oldest, latest or an offset"))
 }
@@ -63,9 +83,37 @@ mod tests {
     use super::*;
     use crate::stream::StallTimeout;
 
-    fn read(options: Value) -> Result<AttachOptions, ObjectError> {
+    fn read_all(options: Value) -> Result<(AttachOptions, Option<Placing>), ObjectError> {
         let Value::Object(options) = options else { panic!("an object") };
         read_options(options)
+    }
+
+    fn read(options: Value) -> Result<AttachOptions, ObjectError> {
+        read_all(options).map(|(options, _)| options)
+    }
+
+    #[test]
+    fn a_place_is_read_with_how_long_it_is_kept() {
+        let longest = "p".repeat(PLACE_NAME_BYTES_MAX);
+        for (options, name, keep_for, from) in [
+            (json!({ "Place": "ci" }), "ci", 0, None),
+            (json!({ "Place": longest, "KeepFor": 70 }), &*longest, 70, None),
+            (json!({ "Place": "ci", "From": "oldest" }), "ci", 0, Some(From::Oldest)),
+            (json!({ "Place": "ci", "From": 7 }), "ci", 0, Some(From::Offset(Offset(7)))),
+        ] {
+            let keep_for = Duration::from_millis(keep_for);
+            let placing = Placing { name: name.into(), keep_for, from };
+            assert_eq!(read_all(options).unwrap().1, Some(placing));
+        }
+        for (options, named) in [
+            (json!({ "Place": "" }), "Place"),
+            (json!({ "Place": "p".repeat(PLACE_NAME_BYTES_MAX + 1) }), "Place"),
+            (json!({ "KeepFor": 5 }), "KeepFor"),
+        ] {
+            let refused = read_all(options);
+            let Err(ObjectError::Value(text)) = refused else { panic!("{refused:?}") };
+            assert!(text.contains(named), "{text}");
+        }
     }
 
     #[test]

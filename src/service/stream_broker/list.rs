@@ -43,6 +43,9 @@ struct StreamObject<'a> {
     readers: u64,
     parked_writes: u64,
     owner: Option<&'a str>,
+    /// What the owner says of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_name: Option<String>,
 }
 
 impl<'a> StreamObject<'a> {
@@ -67,6 +70,7 @@ impl<'a> StreamObject<'a> {
             readers: report.readers,
             parked_writes: report.parked_writes,
             owner: report.owner.as_deref(),
+            owner_name: report.introduction.as_ref().map(|who| who.to_string()),
         }
     }
 }
@@ -101,6 +105,7 @@ mod tests {
             is_held: false,
             full_since: None,
             owner: Some("127.0.0.1:5".into()),
+            introduction: None,
             created_at: crate::time::Instant(1),
         }
     }

@@ -3,8 +3,10 @@
 
 mod adopt;
 mod attach;
+mod confirm;
 mod create;
 mod dispose;
+mod introduce;
 mod list;
 
 use crate::service::Handler;
@@ -19,6 +21,8 @@ pub fn find(name: &[u8]) -> Option<Handler> {
         b"list" => list::run,
         b"attach" => attach::run,
         b"adopt" => adopt::run,
+        b"confirm" => confirm::run,
+        b"introduce" => introduce::run,
         _ => return None,
     })
 }

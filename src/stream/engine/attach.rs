@@ -197,9 +197,11 @@ impl Front {
     ) {
         let Some(party) = self.parties.get(channel) else { return };
         let asker = party.asker();
+        let attachment = party.attachments.get(&id);
+        let is_reader = attachment.is_some_and(|attachment| attachment.reader.is_some());
         self.wait(channel, token, what);
         let home = id.home(self.workers);
-        self.send(home, Body::Attach { stream: id, asker, options });
+        self.send(home, Body::Attach { stream: id, asker, options, is_reader });
     }
 
     /// Whether the channel may be attached to one more stream, if it is not to this one.
@@ -227,10 +229,13 @@ impl Front {
             can_read,
             is_finished: false,
             untold: 0,
+            place: None,
+            is_taken_over: false,
         });
         attachment.can_read = can_read;
         if std::mem::take(&mut attachment.is_finished) {
             attachment.untold = 0;
+            attachment.is_taken_over = false;
             party.finished.retain(|finished| *finished != meta.id);
         }
     }

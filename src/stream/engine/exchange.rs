@@ -13,15 +13,24 @@ impl Engine {
     /// Takes in what another engine said.
     pub fn handle_message(&mut self, now: Instant, from: WorkerId, message: Message) {
         match message.0 {
-            Body::Attach { stream, asker, options } => {
+            Body::Attach { stream, asker, options, is_reader } => {
                 let channel = asker.channel;
-                let result = self.grant(now, &asker, stream, options.from);
+                let result = self.grant(now, &asker, stream, options.from, is_reader);
                 self.front.send(from, Body::Attached { channel, result });
             }
             Body::Write { stream, channel, token, data } => {
                 self.write_from_afar(now, channel, token, stream, data);
             }
             Body::Eos { stream, channel, token } => self.eos_here(now, channel, token, stream),
+            Body::TakePlace { stream, asker, peer, options, placing } => {
+                let channel = asker.channel;
+                let result = self.grant_place(now, &asker, peer, stream, options, &placing);
+                self.front.send(from, Body::Attached { channel, result });
+            }
+            Body::Confirm { stream, channel, offset } => {
+                self.move_place(now, channel, stream, offset);
+            }
+            Body::GiveUpPlace { stream, channel } => self.give_up_place(channel, stream),
             Body::Cancel { stream, channel } => self.cancel_from_afar(from, stream, channel),
             Body::Writes { stream, channel } => self.note_writer(from, stream, channel),
             Body::Leave { stream, channel } => {
@@ -35,9 +44,9 @@ impl Engine {
                 let result = self.dispose_for(now, &asker, stream, only_test_streams);
                 self.front.send(from, Body::DisposeDone { channel, result });
             }
-            Body::Adopt { stream, asker, peer, key } => {
+            Body::Adopt { stream, asker, owner, key } => {
                 let channel = asker.channel;
-                let result = self.adopt_from_afar(now, &asker, peer, stream, &key);
+                let result = self.adopt_from_afar(now, &asker, owner, stream, &key);
                 self.front.send(from, Body::Adopted { channel, result });
             }
             Body::Report { stream, report } => self.take_report(from, stream, report),
@@ -82,6 +91,7 @@ impl Engine {
                     self.front.finish_attachment(channel, stream);
                 }
             }
+            Body::PlaceTaken { channel, stream } => self.lose_place(channel, stream),
             Body::TakenOver { channel, stream } => self.lose_ownership(channel, stream),
             Body::Adopted { channel, result } => {
                 if let Ok((_, grant)) = &result {
@@ -130,6 +140,10 @@ impl Engine {
             self.give_back(channel, grant);
         }
         let Some(Waiting { token, what }) = self.front.take_waiting(channel) else { return };
+        if let WaitingFor::Place(options, name) = what {
+            self.take_placed(now, channel, token, options, name, result);
+            return self.front.resume(channel);
+        }
         let (options, manner) = match &what {
             WaitingFor::Attach(options) => (*options, Manner::Move),
             _ => (AttachOptions::default(), Manner::Join),

@@ -10,17 +10,19 @@ use crate::time::Instant;
 
 impl Engine {
     /// Gives another worker leave to read a stream at home here, and the bytes it needs for that.
+    /// `is_reader`: the channel reads it already, and may move.
     pub(super) fn grant(
         &mut self,
         now: Instant,
         asker: &Asker,
         id: StreamId,
         from: From,
+        is_reader: bool,
     ) -> Result<Grant, Refusal> {
         let channel = asker.channel;
         let to = channel.worker;
         let stream = self.streams.find_to_attach(asker, id)?;
-        if !stream.accepts(now, Some(channel)) && !stream.has_readers_on(to) {
+        if !stream.accepts(now, Some(channel)) && !is_reader {
             return Err(Refusal::no_stream(id));
         }
         let (position, lost) = stream.resolve(from)?;
@@ -74,12 +76,9 @@ impl Stream {
             return true;
         }
         let is_owner = channel.is_some_and(|channel| self.is_owner(channel));
-        self.meta.may_read(is_owner) && self.linger_until.is_some_and(|until| now < until)
-    }
-
-    /// Whether a worker has readers that drain what is left; one of them may ask to be moved.
-    fn has_readers_on(&self, worker: WorkerId) -> bool {
-        self.views.iter().any(|view| view.worker == worker && view.readers > 0)
+        let has_place = channel.is_some_and(|channel| self.places.is_held_by(channel));
+        let lingers = self.linger_until.is_some_and(|until| now < until);
+        self.meta.may_read(is_owner) && (lingers || has_place)
     }
 
     /// Takes back an end that the channel has asked for and that has not taken effect. The end

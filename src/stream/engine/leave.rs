@@ -17,6 +17,14 @@ impl Engine {
         let Some(attachment) = party.attachments.remove(&id) else {
             return front.done(channel, token.clone(), Err(Refusal::NotConnected(id)));
         };
+        let home = attachment.meta.home;
+        if attachment.place.is_some() && home != front.me {
+            front.send(home, Body::GiveUpPlace { stream: id, channel });
+        } else if let Some(stream) = streams.get_mut(&id) {
+            stream.places.give_up(channel);
+            front.mark(stream);
+        }
+        let Some(party) = front.parties.get_mut(channel) else { return };
         if attachment.is_finished {
             party.finished.retain(|finished| *finished != id);
             if attachment.remote_pending == 0 {
@@ -24,7 +32,7 @@ impl Engine {
             }
             // Writes crossed the end; their answers come first.
             front.wait(channel, token, WaitingFor::Disconnect);
-            return front.send(attachment.meta.home, Body::Cancel { stream: id, channel });
+            return front.send(home, Body::Cancel { stream: id, channel });
         }
         party.readers -= usize::from(attachment.reader.is_some());
         let stream_type = attachment.meta.stream_type.clone();
@@ -44,7 +52,6 @@ impl Engine {
             front.cancel_reads(reader);
             front.mark_view(view);
         }
-        let home = attachment.meta.home;
         if attachment.remote_pending > 0 {
             front.wait(channel, token, WaitingFor::Disconnect);
             return front.send(home, Body::Cancel { stream: id, channel });

@@ -51,7 +51,7 @@ impl Engine {
         if !party.principal.has(Right::Create) {
             return Err(Refusal::Denied(Right::Create));
         }
-        let owner = Owner { channel, peer: party.peer.clone() };
+        let owner = party.as_owner();
         let id = self.take_id();
         if let Some(party) = self.front.parties.get_mut(channel) {
             party.owned.insert(id);
@@ -188,7 +188,7 @@ impl Engine {
         key: &str,
     ) {
         let Some(party) = self.front.parties.get(channel) else { return };
-        let (asker, peer) = (party.asker(), party.peer.clone());
+        let (asker, owner) = (party.asker(), party.as_owner());
         if let Err(error) = self.front.admits_attachment(channel, id) {
             return self.front.reply(channel, token.clone(), Reply::Adopted(Err(error)));
         }
@@ -196,9 +196,9 @@ impl Engine {
         if home != self.front.me {
             let key = key.into();
             self.front.wait(channel, token, WaitingFor::Adopt);
-            return self.front.send(home, Body::Adopt { stream: id, asker, peer, key });
+            return self.front.send(home, Body::Adopt { stream: id, asker, owner, key });
         }
-        let result = self.adopt_here(now, &asker, peer, id, key);
+        let result = self.adopt_here(now, &asker, owner, id, key);
         if result.is_ok() {
             self.own(channel, id);
             let options = AttachOptions::default();
@@ -218,7 +218,7 @@ impl Engine {
         &mut self,
         _now: Instant,
         asker: &Asker,
-        peer: std::sync::Arc<str>,
+        owner: Owner,
         id: StreamId,
         key: &str,
     ) -> Result<crate::id::Offset, Refusal> {
@@ -235,7 +235,7 @@ impl Engine {
         if stream.is_ended || stream.is_disposed || !is_taken_back {
             return Err(Refusal::EndOfFile);
         }
-        let old = stream.owner.replace(Owner { channel, peer }).map(|old| old.channel);
+        let old = stream.owner.replace(owner).map(|old| old.channel);
         stream.keep_until = None;
         stream.is_timer_stale = true;
         front.mark(stream);
@@ -259,17 +259,17 @@ impl Engine {
         &mut self,
         now: Instant,
         asker: &Asker,
-        peer: std::sync::Arc<str>,
+        owner: Owner,
         id: StreamId,
         key: &str,
     ) -> Result<(crate::id::Offset, Grant), Refusal> {
-        let position = self.adopt_here(now, asker, peer, id, key)?;
+        let position = self.adopt_here(now, asker, owner, id, key)?;
         let is_bus = self.streams.get(&id).is_some_and(|s| s.meta.direction == Direction::Bus);
         if is_bus {
             let grant = self.grant_silently(id, asker.channel);
             return grant.map(|grant| (position, grant));
         }
-        Ok((position, self.grant(now, asker, id, From::Oldest)?))
+        Ok((position, self.grant(now, asker, id, From::Oldest, false)?))
     }
 
     /// Ends a stream whose end was asked for, if nothing parked comes before it.
@@ -299,6 +299,8 @@ impl Engine {
         let lost_writes = !stream.parked.remove_channel(channel).is_empty();
         let asked_for_end = stream.take_ending_of(channel).is_some() && !lost_writes;
         stream.writers.retain(|writer| *writer != channel);
+        stream.places.leave(now, channel);
+        stream.is_timer_stale = true;
         front.mark(stream);
         if !stream.is_owner(channel) || stream.is_disposed {
             return;

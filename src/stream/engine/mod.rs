@@ -13,6 +13,7 @@ mod grant;
 mod leave;
 mod lifecycle;
 mod pairs;
+mod places;
 mod rights;
 mod settle;
 mod stalls;
@@ -31,14 +32,15 @@ use crate::stats::Histogram;
 use crate::stream::budget::Budget;
 use crate::stream::engine::pairs::Pairs;
 use crate::stream::front::Front;
+use crate::stream::home::Stream;
 use crate::stream::notice::Notices;
 use crate::stream::outgoing::Outgoing;
-use crate::stream::parties::{Parties, Party};
+use crate::stream::parties::{Attachment, Parties, Party};
 use crate::stream::streams::Streams;
 use crate::stream::view::View;
 use crate::stream::{
-    Command, CoreLimits, Effect, EngineReport, Flow, Message, Notice, ReaderReport, Refusal, Reply,
-    Traffic, TypeTraffic,
+    Command, CoreLimits, Effect, EngineReport, Flow, Introduction, Message, Notice, ReaderReport,
+    Refusal, Reply, StreamReport, Traffic, TypeTraffic,
 };
 use crate::time::Instant;
 
@@ -153,6 +155,11 @@ impl Engine {
             Command::Eos(stream) => self.eos(now, channel, token, stream),
             Command::Connect(stream) => self.connect(now, channel, token, stream),
             Command::Attach(stream, options) => self.attach(now, channel, token, stream, options),
+            Command::TakePlace(stream, options, placing) => {
+                self.take_place(now, channel, token, stream, options, placing);
+            }
+            Command::Confirm(stream, offset) => self.confirm(now, channel, token, stream, offset),
+            Command::Introduce(who) => self.introduce_party(channel, token, who),
             Command::Disconnect(stream) => self.disconnect(channel, token, stream),
             Command::Subscribe(stream_type) => self.subscribe(now, channel, token, stream_type),
             Command::Unsubscribe(stream_type) => self.unsubscribe(channel, token, stream_type),
@@ -249,7 +256,7 @@ impl Engine {
     /// A copy of the numbers.
     pub fn report(&self) -> EngineReport {
         let mut report = EngineReport {
-            streams: self.streams.values().map(|stream| stream.report()).collect(),
+            streams: self.streams.values().map(|stream| self.report_stream(stream)).collect(),
             held_bytes: self.front.budget.held(),
             held_bytes_max: self.front.limits.memory_bytes_max,
             traffic: self.past.clone(),
@@ -278,6 +285,7 @@ impl Engine {
                     stream: meta.id,
                     channel: reader.channel,
                     peer: channel.peer.clone(),
+                    introduction: channel.introduction.clone(),
                     start: reader.start,
                     position: reader.cursor,
                     end,
@@ -287,9 +295,12 @@ impl Engine {
                     lagging: reader.is_lagging,
                     stall_timeout: reader.stall_timeout,
                     progress_at: reader.progress_at,
+                    place: channel.attachments.get(&meta.id).and_then(Attachment::place_report),
                 });
             }
         }
+        let away = self.streams.values().flat_map(Stream::report_away);
+        report.readers.extend(away);
         let counts = report.traffic.named().map(|(_, counts)| counts);
         let counts = counts.chain([report.traffic.others()]);
         let mut sum = TypeTraffic::default();
@@ -297,6 +308,30 @@ impl Engine {
         report.accepted_bytes = sum.accepted_bytes;
         report.delivered_bytes = sum.delivery.delivered();
         report.lost_bytes = sum.delivery.lost();
+        report
+    }
+
+    /// `StreamBroker.introduce`: who is at the other end, for people.
+    fn introduce_party(&mut self, channel: ChannelId, token: &Token, who: Introduction) {
+        if let Some(party) = self.front.parties.get_mut(channel) {
+            party.introduction = (!who.is_empty()).then(|| Arc::new(who));
+        }
+        self.front.done(channel, token.clone(), Ok(()));
+    }
+
+    /// What a channel said of itself.
+    pub fn introduction(&self, channel: ChannelId) -> Option<Arc<Introduction>> {
+        self.front.parties.get(channel)?.introduction.clone()
+    }
+
+    /// A copy of one stream's numbers. A creator may have introduced itself since it came.
+    pub(super) fn report_stream(&self, stream: &Stream) -> StreamReport {
+        let mut report = stream.report();
+        if let Some(owner) = &stream.owner
+            && owner.channel.worker == self.front.me
+        {
+            report.introduction = self.introduction(owner.channel);
+        }
         report
     }
 

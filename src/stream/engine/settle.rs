@@ -148,8 +148,13 @@ impl Engine {
     fn expire_stream(&mut self, now: Instant, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         self.front.mark(stream);
-        let Stream { meta, log, readers, full_since, let_go_from, .. } = stream;
+        let Stream { meta, log, readers, places, full_since, let_go_from, .. } = stream;
         self.front.expire(now, meta, readers, log, *full_since, *let_go_from);
+        if let Some(since) = *full_since {
+            let stalls = places.expire_stalls(now, since, log.end());
+            self.front.note_stalls(meta, stalls);
+        }
+        places.expire(now, *let_go_from);
         if stream.keep_until.is_some_and(|until| until <= now) {
             self.end_orphan(now, id, false);
         }
@@ -166,7 +171,7 @@ impl Front {
         let served = self.serve(now, meta, readers, log, stream.is_ended, stream.is_disposed);
         if stream.is_disposed {
             for reader in readers.detach_finished() {
-                self.finish_attachment(reader.channel, meta.id);
+                self.finish_reader(&reader, meta.id);
             }
         }
         served
@@ -180,7 +185,7 @@ impl Front {
         let served = self.serve(now, meta, readers, log, told.is_ended, told.is_disposed);
         if told.is_disposed {
             for reader in readers.detach_finished() {
-                self.finish_attachment(reader.channel, meta.id);
+                self.finish_reader(&reader, meta.id);
             }
         }
         served

@@ -44,6 +44,7 @@ impl Front {
             stream_type: meta.stream_type.clone(),
             channel,
             peer: party.peer.clone(),
+            introduction: party.introduction.clone(),
             stall_timeout: reader.stall_timeout,
             what: Happening::LetGo { lost, silent_for: now.since(reader.progress_at) },
         });
@@ -52,7 +53,7 @@ impl Front {
                 Reply::Read { data: read.data, error: None, lost: read.lost, eos: read.eos };
             self.reply(channel, read.token, reply);
         }
-        self.finish_attachment(channel, meta.id);
+        self.finish_reader(&reader, meta.id);
         let party = self.parties.get_mut(channel);
         if let Some(attachment) = party.and_then(|party| party.attachments.get_mut(&meta.id)) {
             attachment.untold = reader.untold();
@@ -60,7 +61,7 @@ impl Front {
     }
 
     /// Notes readers that have become lagging.
-    fn note_stalls(&mut self, meta: &Meta, stalls: Vec<Stall>) {
+    pub(super) fn note_stalls(&mut self, meta: &Meta, stalls: Vec<Stall>) {
         for Stall { channel, stall_timeout, lag, silent_for } in stalls {
             self.stalls += 1;
             let Some(party) = self.parties.get(channel) else { continue };
@@ -69,6 +70,7 @@ impl Front {
                 stream_type: meta.stream_type.clone(),
                 channel,
                 peer: party.peer.clone(),
+                introduction: party.introduction.clone(),
                 stall_timeout,
                 what: Happening::Stalled { lag, silent_for },
             });

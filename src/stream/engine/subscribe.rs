@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::id::{ChannelId, StreamId, Token, WorkerId};
 use crate::stream::engine::Engine;
 use crate::stream::engine::attach::{Manner, Site};
-use crate::stream::home::Stream;
 use crate::stream::message::{Asker, Body, Grant};
 use crate::stream::meta::{ANY_TYPE, Meta};
 use crate::stream::parties::{Attachment, Found, WaitingFor};
@@ -149,7 +148,7 @@ impl Engine {
         self.interest.entry(stream_type).or_default().insert(worker);
         let grants = ids
             .into_iter()
-            .filter_map(|id| self.grant(now, asker, id, From::Oldest).ok())
+            .filter_map(|id| self.grant(now, asker, id, From::Oldest, false).ok())
             .collect();
         self.front.send(worker, Body::Subscribed { channel, grants });
     }
@@ -275,7 +274,7 @@ impl Engine {
         let streams = self.streams.after(None).filter_map(|id| self.streams.get(&id));
         streams
             .filter(|stream| stream.meta.matches(wanted) && stream.is_seen_by(asker))
-            .map(Stream::report)
+            .map(|stream| self.report_stream(stream))
             .collect()
     }
 

@@ -64,6 +64,9 @@ impl Engine {
         let Some(attachment) = party.attachments.get_mut(&id) else {
             return self.refuse_read(channel, token, Refusal::NotConnected(id));
         };
+        if attachment.is_taken_over {
+            return self.refuse_read(channel, token, Refusal::Cancelled);
+        }
         if attachment.is_finished && attachment.can_read {
             let lost = attachment.untold.min(LOST_BYTES_MAX);
             attachment.untold -= lost;

@@ -103,33 +103,41 @@ impl Notices {
 
 fn stalled(worker: WorkerId, notice: &Notice, lag: u64, silent_for: Duration) {
     let Notice { stream, stream_type, channel, peer, stall_timeout, .. } = notice;
+    let name = name(notice);
     // Escaped, since a peer's own bytes are in it and one line is what it gets.
     let stream_type = stream_type.escape_debug();
     let (rule, seconds) = (rule(*stall_timeout), silent_for.as_secs_f64());
     warn!(
-        %worker, %stream, r#type = %stream_type, %channel, %peer, bytes = lag, seconds, rule,
+        %worker, %stream, r#type = %stream_type, %channel, %peer, name, bytes = lag, seconds, rule,
         knob = KNOB, "reader stalled: the full stream goes on without it"
     );
 }
 
 fn let_go(worker: WorkerId, notice: &Notice, bytes: u64, silent_for: Duration) {
     let Notice { stream, stream_type, channel, peer, stall_timeout, .. } = notice;
+    let name = name(notice);
     let stream_type = stream_type.escape_debug();
     let (rule, seconds) = (rule(*stall_timeout), silent_for.as_secs_f64());
     warn!(
-        %worker, %stream, r#type = %stream_type, %channel, %peer, bytes, seconds, rule,
+        %worker, %stream, r#type = %stream_type, %channel, %peer, name, bytes, seconds, rule,
         knob = KNOB, "reader let go: the stream is disposed, and it reads nothing of it"
     );
 }
 
 fn lost(worker: WorkerId, notice: &Notice, bytes: u64, losses: u64) {
     let Notice { stream, stream_type, channel, peer, stall_timeout, .. } = notice;
+    let name = name(notice);
     let stream_type = stream_type.escape_debug();
     let rule = rule(*stall_timeout);
     info!(
-        %worker, %stream, r#type = %stream_type, %channel, %peer, bytes, losses, rule,
+        %worker, %stream, r#type = %stream_type, %channel, %peer, name, bytes, losses, rule,
         knob = KNOB, "reader lost bytes"
     );
+}
+
+/// What the peer says of itself, escaped as its other words are.
+fn name(notice: &Notice) -> Option<String> {
+    Some(notice.introduction.as_ref()?.to_string().escape_debug().to_string())
 }
 
 fn rule(timeout: StallTimeout) -> String {
@@ -150,6 +158,7 @@ mod tests {
             stream_type: "T".into(),
             channel: ChannelId { worker: WorkerId(0), slot, generation: 0 },
             peer: "peer".into(),
+            introduction: None,
             stall_timeout: StallTimeout::After(Duration::ZERO),
             what: Happening::Lost { bytes: 5 },
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::id::{ChannelId, Door};
-use crate::stream::EngineReport;
+use crate::stream::{EngineReport, Introduction};
 use crate::time::Instant;
 
 /// One channel's numbers.
@@ -13,6 +13,8 @@ pub struct ChannelReport {
     pub id: ChannelId,
     /// The peer's address.
     pub peer: Arc<str>,
+    /// What the peer says of itself.
+    pub introduction: Option<Arc<Introduction>>,
     /// Through which door it came in.
     pub door: Door,
     /// When it was opened.

@@ -381,6 +381,7 @@ impl Session {
         ChannelReport {
             id: self.id,
             peer: self.peer.clone(),
+            introduction: None,
             door: self.door,
             opened_at: self.opened_at,
             services: self.channel.services().into(),
