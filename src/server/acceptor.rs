@@ -165,12 +165,18 @@ impl Acceptor {
                     progress.retry_at = Some(self.clock.now().instant.plus(EXHAUSTED_PAUSE));
                     return;
                 }
-                // With a descriptor that was set aside for it, the one that waits is told.
-                if let Ok((socket, _)) = listener.accept() {
-                    let why = "The broker has no file descriptor left";
-                    let registry = self.poll.registry();
-                    progress.refusals.refuse(self.clock.now(), registry, socket, why);
+                // With a descriptor that was set aside for it, one that waits is told.
+                match listener.accept() {
+                    Ok((socket, _)) => {
+                        let why = "The broker has no file descriptor left";
+                        let registry = self.poll.registry();
+                        progress.refusals.refuse(self.clock.now(), registry, socket, why);
+                    }
+                    // The kernel wants a descriptor before it looks whether anybody waits.
+                    Err(AcceptError::WouldBlock) => progress.is_ready[index] = false,
+                    Err(AcceptError::Gone(_) | AcceptError::Exhausted(_)) => {}
                 }
+                progress.refusals.refill_reserve();
             }
         }
     }

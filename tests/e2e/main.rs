@@ -18,6 +18,8 @@ mod idle_memory;
 mod memory_limit;
 mod metrics;
 mod python_client;
+#[cfg(target_os = "linux")]
+mod refusals;
 mod relay;
 mod reload;
 mod resume;
