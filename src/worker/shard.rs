@@ -4,6 +4,7 @@ mod ending;
 mod limits;
 mod memory;
 mod notices;
+mod pause;
 mod report;
 mod session;
 mod sessions;
@@ -29,6 +30,7 @@ pub use report::{ChannelReport, ShardReport};
 
 use memory::Memory;
 use notices::Notices;
+use pause::Pause;
 use session::{Session, Step, Surroundings};
 use sessions::Sessions;
 
@@ -295,8 +297,7 @@ impl Shard {
             }
             false => self.limits.unsent_bytes_resume,
         };
-        if session.is_paused && session.output.len() <= resume {
-            session.is_paused = false;
+        if session.output.len() <= resume && session.pauses.remove(Pause::Unsent) {
             self.engine.resume_reads(channel);
             self.take_effects(now);
             self.mark_ready(channel);
@@ -372,7 +373,9 @@ impl Shard {
     /// When `handle_timeout` must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let sessions = self.answering.iter().filter_map(|channel| self.sessions.get(*channel));
-        if sessions.into_iter().any(|session| !session.is_paused) || self.can_feed() {
+        if sessions.into_iter().any(|session| !session.pauses.contains(Pause::Unsent))
+            || self.can_feed()
+        {
             // Its end needs another turn, and nothing else may come that would cause one.
             return Some(Instant::default());
         }
@@ -476,7 +479,7 @@ impl Shard {
                 }
                 Effect::Resume { channel } => {
                     if let Some(session) = self.sessions.get_mut(channel) {
-                        session.waits = false;
+                        session.pauses.remove(Pause::Core);
                         self.mark_ready(channel);
                     }
                 }
@@ -501,8 +504,7 @@ impl Shard {
             session.is_ready = true;
             self.ready.push_back(channel);
         }
-        if !session.is_paused && unsent_bytes > most {
-            session.is_paused = true;
+        if unsent_bytes > most && session.pauses.insert(Pause::Unsent) {
             self.engine.pause_reads(channel);
         }
     }

@@ -14,6 +14,7 @@ use crate::stream::Engine;
 use crate::time::Now;
 use crate::wire::WireError;
 use crate::worker::shard::Shard;
+use crate::worker::shard::pause::Pause;
 use crate::worker::shard::session::{Counted, Session};
 
 /// The sums over all channels, and the queue for memory.
@@ -64,7 +65,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(channel) else { return };
         self.memory.count(&mut self.engine, session);
         let is_long = session.counted.receiving > self.limits.stream.short_bytes;
-        if !is_long || session.is_starved || !self.engine.is_memory_spent() {
+        if !is_long || session.pauses.contains(Pause::Memory) || !self.engine.is_memory_spent() {
             return;
         }
         if self.memory.favoured == Some(channel) || self.favour(channel) {
@@ -75,7 +76,7 @@ impl Shard {
             return self.refuse(now, channel, &WireError::Limit(text));
         }
         if let Some(session) = self.sessions.get_mut(channel) {
-            session.is_starved = true;
+            session.pauses.insert(Pause::Memory);
             self.memory.starved.push_back(channel);
         }
     }
@@ -106,7 +107,7 @@ impl Shard {
         if let Some(channel) = self.memory.starved.pop_front() {
             let is_spent = self.engine.is_memory_spent();
             let Some(session) = self.sessions.get_mut(channel) else { return };
-            session.is_starved = false;
+            session.pauses.remove(Pause::Memory);
             if is_spent {
                 self.favour(channel);
             }

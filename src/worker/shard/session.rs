@@ -15,6 +15,7 @@ use crate::wire::{
     plain_reply,
 };
 use crate::worker::shard::ChannelReport;
+use crate::worker::shard::pause::{Pause, Pauses};
 
 /// One channel: its decoder, its state, what waits to be sent, and why it may not go on.
 #[derive(Debug)]
@@ -35,14 +36,10 @@ pub struct Session {
     pub output: Output,
     /// When the peer must have said Hello; `None` once it has.
     pub hello_deadline: Option<Instant>,
-    /// Whether the core takes no further command until `Effect::Resume`.
-    pub waits: bool,
-    /// Whether its unsent bytes went over their bound and have not come down yet.
-    pub is_paused: bool,
+    /// Why it is not read now.
+    pub pauses: Pauses,
     /// Whether it stands in the shard's queue of ready channels.
     pub is_ready: bool,
-    /// Whether it waits for memory with a long message under way.
-    pub is_starved: bool,
     /// What it counts against the memory: bytes of a message under way, and bytes unsent.
     pub counted: Counted,
     /// Whether the shard looks after its end.
@@ -153,10 +150,8 @@ impl Session {
             channel,
             output,
             hello_deadline: None,
-            waits: false,
-            is_paused: false,
+            pauses: Pauses::default(),
             is_ready: false,
-            is_starved: false,
             counted: Counted::default(),
             has_end_deadline: false,
             sent_at_check: 0,
@@ -173,7 +168,7 @@ impl Session {
 
     /// Whether further bytes of the peer can be taken in.
     pub fn wants_input(&self) -> bool {
-        self.channel.takes_input() && !self.waits && !self.is_paused && !self.is_starved
+        self.channel.takes_input() && self.pauses.is_empty()
     }
 
     /// Bytes that the driver has taken out of `output`, ever.
@@ -301,7 +296,9 @@ impl Session {
         self.count_queued(unsent);
         match done {
             Ok(flow) => {
-                self.waits |= flow == Flow::Wait;
+                if flow == Flow::Wait {
+                    self.pauses.insert(Pause::Core);
+                }
                 Step::Done
             }
             Err(error) => Step::Malformed(error),
@@ -347,7 +344,7 @@ impl Session {
     pub fn may_get_more(&mut self) -> bool {
         let Some(answered_bytes) = self.answered_bytes else { return false };
         self.answered_bytes = Some(self.queued_bytes);
-        self.is_paused || self.queued_bytes != answered_bytes
+        self.pauses.contains(Pause::Unsent) || self.queued_bytes != answered_bytes
     }
 
     /// Ends the time of answers; false where it had ended or not begun.
