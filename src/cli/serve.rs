@@ -8,7 +8,7 @@ use crate::cli::Exit;
 use crate::cli::args::ServeArgs;
 use crate::cli::logging::{self, Log};
 use crate::cli::say;
-use crate::config::{self, LimitOverrides, Overrides};
+use crate::config::{self, Settings, Size};
 use crate::server::{Addresses, Ended, Server};
 
 /// A broker that runs and has said so.
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
 
 /// Starts the broker and says where it is. `None`: only the configuration was to be checked.
 pub(crate) fn start(args: &ServeArgs) -> anyhow::Result<Option<Started>> {
-    let settings = config::load(args.config.as_deref(), overrides(args))?;
+    let settings = config::load(args.config.as_deref(), |settings| apply(args, settings))?;
     if args.check_config {
         say::line("weir: the configuration is good");
         return Ok(None);
@@ -52,7 +52,7 @@ pub(crate) fn start(args: &ServeArgs) -> anyhow::Result<Option<Started>> {
 
 /// Reads the configuration again. One that is bad changes nothing.
 fn reload(args: &ServeArgs, server: &mut Server, log: &Log) {
-    let settings = match config::load(args.config.as_deref(), overrides(args)) {
+    let settings = match config::load(args.config.as_deref(), |settings| apply(args, settings)) {
         Ok(settings) => settings,
         Err(error) => {
             tracing::error!("configuration not reloaded, the old one stays: {error}");
@@ -71,13 +71,19 @@ fn reload(args: &ServeArgs, server: &mut Server, log: &Log) {
     );
 }
 
-fn overrides(args: &ServeArgs) -> Overrides {
-    Overrides {
-        listen: (!args.listen.is_empty()).then(|| args.listen.clone()),
-        http: args.http.clone(),
-        workers: args.workers,
-        limits: LimitOverrides { memory: args.memory_limit, ..LimitOverrides::default() },
-        ..Overrides::default()
+/// What flags and environment say wins over the file.
+fn apply(args: &ServeArgs, settings: &mut Settings) {
+    if !args.listen.is_empty() {
+        settings.listen.clone_from(&args.listen);
+    }
+    if let Some(http) = &args.http {
+        settings.http = http.clone();
+    }
+    if let Some(workers) = args.workers {
+        settings.workers = workers;
+    }
+    if let Some(bytes) = args.memory_limit {
+        settings.limits.memory = Some(Size(bytes));
     }
 }
 

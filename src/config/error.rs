@@ -55,12 +55,12 @@ pub enum Error {
         message: String,
     },
     /// A key of the file is unknown, or its value cannot be used.
-    #[error("{place}: `{key}`: {message}")]
+    #[error("{place}: {}{message}", key.as_ref().map(|key| format!("`{key}`: ")).unwrap_or_default())]
     Key {
         /// Where it is wrong.
         place: Place,
-        /// The key with its table, such as `limits.unsent`.
-        key: String,
+        /// The key with its table, such as `limits.unsent`, where the place has one.
+        key: Option<String>,
         /// What is wrong, and what would do.
         message: String,
     },

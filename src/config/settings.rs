@@ -1,20 +1,24 @@
 //! Validated settings: built once, never changed.
 
-use std::fmt::Write;
 use std::time::Duration;
 
-use crate::config::units::{show_duration, show_size};
-use crate::config::{Address, Error, HttpAddress, LogLevel, Overrides};
+use serde::{Deserialize, Serialize};
+
+use crate::config::form::{self, duration, whole_number};
+use crate::config::{Address, Error, HttpAddress, LogLevel, Size};
 use crate::worker::{self, cores};
 
-/// What the server runs with.
-#[derive(Clone, Debug)]
+/// What the server runs with. A field's name is the key in a file, and nothing else spells it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Settings {
     /// TCF addresses to listen on, at least one.
+    #[serde(deserialize_with = "form::addresses")]
     pub listen: Vec<Address>,
     /// HTTP address, or off.
     pub http: HttpAddress,
     /// Worker threads, 1 to [`Settings::WORKERS_MAX`].
+    #[serde(deserialize_with = "whole_number")]
     pub workers: u16,
     /// Whether each worker stays on a core of its own, where there are as many workers as cores.
     pub pin: bool,
@@ -22,108 +26,168 @@ pub struct Settings {
     pub name: String,
     /// Which log lines are written, where `RUST_LOG` does not say.
     pub log: LogLevel,
-    /// Bounds of one worker.
-    pub limits: worker::Limits,
-    /// Bytes that streams and channels may hold on all workers; each gets an even share, which is
-    /// in `limits` too.
-    pub memory_bytes_max: u64,
+    /// Bounds. All of them can change while the server runs.
+    pub limits: LimitSettings,
+}
+
+/// The bounds that an operator may move.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub struct LimitSettings {
     /// Open connections on all workers; more are closed as they come.
+    #[serde(deserialize_with = "whole_number")]
     pub channels_max: usize,
-    /// How long all channels may take to close at shutdown.
+    /// Streams of one worker.
+    #[serde(deserialize_with = "whole_number")]
+    pub streams_max: usize,
+    /// Largest `BufferSize` of a stream.
+    pub buffer_size_max: Size,
+    /// Largest TCF message.
+    pub message_size: Size,
+    /// Unsent bytes of a channel above which it is not served.
+    pub unsent: Size,
+    /// Parked bytes of a channel above which its writes are refused.
+    pub parked: Size,
+    /// Bytes that streams and channels may hold on all workers; each gets an even share. Left out,
+    /// it is what the machine has room for: [`Settings::memory_bytes_max`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Size>,
+    /// Time for a peer's Hello.
+    #[serde(with = "duration")]
+    pub hello_timeout: Duration,
+    /// Time for a peer to take in what ends its channel, and to close.
+    #[serde(with = "duration")]
+    pub linger_timeout: Duration,
+    /// Time for all channels to close at shutdown.
+    #[serde(with = "duration")]
     pub drain_timeout: Duration,
+}
+
+impl Default for LimitSettings {
+    fn default() -> LimitSettings {
+        let worker = worker::Limits::default();
+        LimitSettings {
+            // Ten thousand quiet hosts and room beside.
+            channels_max: 16_384,
+            streams_max: worker.stream.streams_max,
+            buffer_size_max: Size(worker.stream.buffer_bytes_max),
+            message_size: Size(worker.wire.message_bytes_max as u64),
+            unsent: Size(worker.unsent_bytes_pause as u64),
+            parked: Size(worker.stream.parked_bytes_max),
+            memory: None,
+            hello_timeout: worker.hello_timeout,
+            linger_timeout: worker.linger_timeout,
+            // Shorter than the ten seconds that container runtimes wait before they kill.
+            drain_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The key of a setting, as a file spells it.
+macro_rules! key {
+    ($key:ident) => {
+        stringify!($key)
+    };
+    ($table:ident . $key:ident) => {
+        concat!(stringify!($table), ".", stringify!($key))
+    };
+}
+
+/// A setting's key and its value.
+macro_rules! entry {
+    ($settings:expr, $($key:ident).+) => {
+        (key!($($key).+), &$settings.$($key).+)
+    };
 }
 
 impl Settings {
     /// More workers than any machine has cores for; bounds the tables.
     pub const WORKERS_MAX: u16 = 1024;
-    /// Most that `memory_bytes_max` is by default: as much as 4096 full buffers of the default
-    /// size. Who wants a broker to take more of a big machine says so.
+    /// Most that `limits.memory` is by default: as much as 4096 full buffers of the default size.
+    /// Who wants a broker to take more of a big machine says so.
     pub const MEMORY_BYTES_MAX: u64 = 4 << 30;
-    /// Least of `memory_bytes_max` for each worker: a few buffers of the default size.
+    /// Least of `limits.memory` for each worker: a few buffers of the default size.
     pub const MEMORY_BYTES_MIN: u64 = 4 << 20;
-    /// Default of `channels_max`: ten thousand quiet hosts and room beside.
-    pub const CHANNELS_MAX: usize = 16_384;
-    /// Default of `drain_timeout`: shorter than the ten seconds that container runtimes wait before
-    /// they kill.
-    pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// Fills `overrides` up with the defaults.
+    /// The defaults.
+    pub(crate) fn unchecked() -> Settings {
+        Settings {
+            listen: vec![Address::loopback(Address::TCF_PORT)],
+            http: HttpAddress::At(Address::loopback(Address::HTTP_PORT)),
+            workers: default_workers(),
+            pin: true,
+            name: "Weir".to_owned(),
+            log: LogLevel::default(),
+            limits: LimitSettings::default(),
+        }
+    }
+
+    /// The same settings, if they can be used.
     ///
     /// # Errors
     /// [`Error::Value`] for a value that is out of range.
-    pub fn new(overrides: Overrides) -> Result<Settings, Error> {
-        let given = overrides.limits;
-        let mut limits = worker::Limits::default();
-        set(&mut limits.stream.streams_max, given.streams_max);
-        set(&mut limits.stream.buffer_bytes_max, given.buffer_size_max);
-        set(&mut limits.stream.parked_bytes_max, given.parked);
-        // A channel pauses well before its writes are refused.
-        let parked_max = limits.stream.parked_bytes_max;
-        limits.stream.parked_bytes_pause = limits.stream.parked_bytes_pause.min(parked_max / 2);
-        set(&mut limits.wire.message_bytes_max, given.message_size.map(saturated));
-        if let Some(unsent) = given.unsent {
-            limits.unsent_bytes_pause = saturated(unsent);
-            // Far enough below, that a slow peer does not stop and go with every packet.
-            limits.unsent_bytes_resume = limits.unsent_bytes_pause / 4;
-        }
-        set(&mut limits.hello_timeout, given.hello_timeout);
-        set(&mut limits.linger_timeout, given.linger_timeout);
-
-        let workers = overrides.workers.unwrap_or_else(default_workers);
-        let memory_bytes_max = given.memory.unwrap_or_else(|| default_memory(workers));
-        limits.stream.memory_bytes_max = memory_bytes_max / u64::from(workers.max(1));
-
-        let settings = Settings {
-            listen: overrides.listen.unwrap_or_else(|| vec![Address::loopback(Address::TCF_PORT)]),
-            http: overrides
-                .http
-                .unwrap_or_else(|| HttpAddress::At(Address::loopback(Address::HTTP_PORT))),
-            workers,
-            pin: overrides.pin.unwrap_or(true),
-            name: overrides.name.unwrap_or_else(|| "Weir".to_owned()),
-            log: overrides.log.unwrap_or_default(),
-            limits,
-            memory_bytes_max,
-            channels_max: given.channels_max.unwrap_or(Settings::CHANNELS_MAX),
-            drain_timeout: given.drain_timeout.unwrap_or(Settings::DRAIN_TIMEOUT),
-        };
-        settings.check()?;
-        Ok(settings)
-    }
-
-    fn check(&self) -> Result<(), Error> {
+    pub fn checked(mut self) -> Result<Settings, Error> {
+        self.limits.memory = Some(Size(self.memory_bytes_max()));
         let refuse = |key, message: String| Err(Error::Value { key, message });
-        if self.listen.is_empty() {
-            return refuse(
-                "listen",
-                "give at least one address, such as 127.0.0.1:1534".to_owned(),
-            );
+        let (key, listen) = entry!(self, listen);
+        if listen.is_empty() {
+            return refuse(key, "give at least one address, such as 127.0.0.1:1534".to_owned());
         }
-        if self.workers == 0 || self.workers > Settings::WORKERS_MAX {
-            let (asked, most) = (self.workers, Settings::WORKERS_MAX);
-            return refuse("workers", format!("{asked} is out of range: give 1 to {most}"));
+        let (key, &workers) = entry!(self, workers);
+        if workers == 0 || workers > Settings::WORKERS_MAX {
+            let most = Settings::WORKERS_MAX;
+            return refuse(key, format!("{workers} is out of range: give 1 to {most}"));
         }
-        let memory_min = Settings::MEMORY_BYTES_MIN * u64::from(self.workers);
-        let least: [(&'static str, u64, u64); 7] = [
-            ("limits.memory", self.memory_bytes_max, memory_min),
-            ("limits.channels_max", self.channels_max as u64, 1),
-            ("limits.streams_max", self.limits.stream.streams_max as u64, 1),
-            ("limits.buffer_size_max", self.limits.stream.buffer_bytes_max, 4 << 10),
-            // Clients send their data in packets of up to 64 KiB.
-            ("limits.message_size", self.limits.wire.message_bytes_max as u64, 128 << 10),
-            ("limits.unsent", self.limits.unsent_bytes_pause as u64, 16 << 10),
-            ("limits.parked", self.limits.stream.parked_bytes_max, 128 << 10),
-        ];
-        for (key, value, least) in least {
-            if value < least {
-                let least = if least > 1 { show_size(least) } else { least.to_string() };
-                return refuse(key, format!("too small: give at least {least}"));
+        let (key, &channels_max) = entry!(self, limits.channels_max);
+        let (streams_key, &streams_max) = entry!(self, limits.streams_max);
+        for (key, value) in [(key, channels_max), (streams_key, streams_max)] {
+            if value < 1 {
+                return refuse(key, "too small: give at least 1".to_owned());
             }
         }
-        if self.limits.hello_timeout.is_zero() {
-            return refuse("limits.hello_timeout", "no peer could connect: give 15s".to_owned());
+        let memory = (key!(limits.memory), &Size(self.memory_bytes_max()));
+        for ((key, value), least) in [
+            (memory, Settings::MEMORY_BYTES_MIN * u64::from(self.workers)),
+            (entry!(self, limits.buffer_size_max), 4 << 10),
+            // Clients send their data in packets of up to 64 KiB.
+            (entry!(self, limits.message_size), 128 << 10),
+            (entry!(self, limits.unsent), 16 << 10),
+            (entry!(self, limits.parked), 128 << 10),
+        ] {
+            if value.0 < least {
+                return refuse(key, format!("too small: give at least {}", Size(least)));
+            }
         }
-        Ok(())
+        let (key, hello_timeout) = entry!(self, limits.hello_timeout);
+        if hello_timeout.is_zero() {
+            return refuse(key, "no peer could connect: give 15s".to_owned());
+        }
+        Ok(self)
+    }
+
+    /// Bytes that streams and channels may hold on all workers.
+    pub fn memory_bytes_max(&self) -> u64 {
+        self.limits.memory.map_or_else(|| default_memory(self.workers), |memory| memory.0)
+    }
+
+    /// The bounds of one worker.
+    pub fn worker_limits(&self) -> worker::Limits {
+        let given = &self.limits;
+        let mut limits = worker::Limits::default();
+        limits.stream.streams_max = given.streams_max;
+        limits.stream.buffer_bytes_max = given.buffer_size_max.0;
+        limits.stream.parked_bytes_max = given.parked.0;
+        // A channel pauses well before its writes are refused.
+        let pause = &mut limits.stream.parked_bytes_pause;
+        *pause = (*pause).min(given.parked.0 / 2);
+        limits.stream.memory_bytes_max = self.memory_bytes_max() / u64::from(self.workers.max(1));
+        limits.wire.message_bytes_max = saturated(given.message_size);
+        limits.unsent_bytes_pause = saturated(given.unsent);
+        // Far enough below, that a slow peer does not stop and go with every packet.
+        limits.unsent_bytes_resume = limits.unsent_bytes_pause / 4;
+        limits.hello_timeout = given.hello_timeout;
+        limits.linger_timeout = given.linger_timeout;
+        limits
     }
 
     /// Takes over from `new` what can change while the server runs: the log level and all of
@@ -148,43 +212,12 @@ impl Settings {
         }
         self.log = new.log;
         self.limits = new.limits;
-        self.memory_bytes_max = new.memory_bytes_max;
-        self.limits.stream.memory_bytes_max = new.memory_bytes_max / u64::from(self.workers);
-        self.channels_max = new.channels_max;
-        self.drain_timeout = new.drain_timeout;
         changes
     }
 
     /// The settings as a configuration file that says the same.
     pub fn to_toml(&self) -> String {
-        let mut text = String::new();
-        let quoted = |value: &str| toml::Value::String(value.to_owned()).to_string();
-        let listen: Vec<String> = self.listen.iter().map(|a| quoted(&a.to_string())).collect();
-        let limits = &self.limits;
-        let lines = [
-            format!("listen = [{}]", listen.join(", ")),
-            format!("http = {}", quoted(&self.http.to_string())),
-            format!("workers = {}", self.workers),
-            format!("pin = {}", self.pin),
-            format!("name = {}", quoted(&self.name)),
-            format!("log = \"{}\"", self.log),
-            String::new(),
-            "[limits]".to_owned(),
-            format!("channels_max = {}", self.channels_max),
-            format!("streams_max = {}", limits.stream.streams_max),
-            format!("buffer_size_max = \"{}\"", show_size(limits.stream.buffer_bytes_max)),
-            format!("message_size = \"{}\"", show_size(limits.wire.message_bytes_max as u64)),
-            format!("unsent = \"{}\"", show_size(limits.unsent_bytes_pause as u64)),
-            format!("parked = \"{}\"", show_size(limits.stream.parked_bytes_max)),
-            format!("memory = \"{}\"", show_size(self.memory_bytes_max)),
-            format!("hello_timeout = \"{}\"", show_duration(limits.hello_timeout)),
-            format!("linger_timeout = \"{}\"", show_duration(limits.linger_timeout)),
-            format!("drain_timeout = \"{}\"", show_duration(self.drain_timeout)),
-        ];
-        for line in lines {
-            writeln!(text, "{line}").expect("a String takes every line");
-        }
-        text
+        toml::to_string(self).expect("settings make TOML")
     }
 }
 
@@ -199,18 +232,12 @@ pub struct Changes {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings::new(Overrides::default()).expect("the defaults are in range")
+        Settings::unchecked()
     }
 }
 
-fn set<T>(value: &mut T, given: Option<T>) {
-    if let Some(given) = given {
-        *value = given;
-    }
-}
-
-fn saturated(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
+fn saturated(size: Size) -> usize {
+    usize::try_from(size.0).unwrap_or(usize::MAX)
 }
 
 /// A quarter of the machine, so that the broker is a good neighbour of what it serves, and the
@@ -241,11 +268,11 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::{LimitOverrides, raw};
+    use crate::config::file;
 
     #[test]
     fn defaults_listen_on_this_machine_only() {
-        let settings = Settings::default();
+        let settings = Settings::default().checked().unwrap();
         assert_eq!(settings.listen, [Address::loopback(1534)]);
         assert_eq!(settings.http, HttpAddress::At(Address::loopback(9534)));
         assert!(settings.workers >= 1);
@@ -253,73 +280,99 @@ mod tests {
 
     #[test]
     fn what_is_shown_reads_back_as_the_same() {
-        let overrides = Overrides {
-            listen: Some(vec!["[::1]:0".parse().unwrap(), "TCP::7".parse().unwrap()]),
-            http: Some(HttpAddress::Off),
-            workers: Some(7),
-            pin: Some(false),
-            name: Some("a \"b\" \\ \n ü".to_owned()),
-            log: Some(LogLevel::Warn),
-            limits: LimitOverrides {
-                unsent: Some(123_456),
-                drain_timeout: Some(Duration::from_millis(1)),
-                ..LimitOverrides::default()
+        let settings = Settings {
+            listen: vec!["[::1]:0".parse().unwrap(), "TCP::7".parse().unwrap()],
+            http: HttpAddress::Off,
+            workers: 7,
+            pin: false,
+            name: "a \"b\" \\ \n ü".to_owned(),
+            log: LogLevel::Warn,
+            limits: LimitSettings {
+                unsent: Size(123_456),
+                drain_timeout: Duration::from_millis(1),
+                ..LimitSettings::default()
             },
         };
-        let text = Settings::new(overrides).unwrap().to_toml();
-        let again = raw::parse(Path::new("again.toml"), &text).unwrap();
-        assert_eq!(Settings::new(again).unwrap().to_toml(), text);
+        let settings = settings.checked().unwrap();
+        let again = file::parse(Path::new("again.toml"), &settings.to_toml()).unwrap();
+        assert_eq!(again, settings);
+    }
+
+    #[test]
+    fn what_is_not_given_is_as_the_worker_has_it() {
+        let settings = Settings { workers: 2, ..Settings::default() };
+        let (limits, usual) = (settings.worker_limits(), worker::Limits::default());
+        assert_eq!(limits.unsent_bytes_resume, usual.unsent_bytes_resume);
+        assert_eq!(limits.stream.parked_bytes_pause, usual.stream.parked_bytes_pause);
+        assert_eq!(limits.stream.memory_bytes_max, settings.memory_bytes_max() / 2);
+        let given = LimitSettings { parked: Size(128 << 10), ..settings.limits };
+        let limits = Settings { limits: given, ..Settings::default() }.worker_limits();
+        assert_eq!(limits.stream.parked_bytes_pause, 64 << 10);
     }
 
     #[test]
     fn a_server_that_runs_takes_over_its_limits_and_its_log_level() {
-        let mut settings =
-            Settings::new(Overrides { workers: Some(2), ..Overrides::default() }).unwrap();
-        let limits = LimitOverrides {
-            channels_max: Some(5),
-            memory: Some(64 << 20),
-            ..LimitOverrides::default()
+        let checked = |workers, log, limits| {
+            Settings { workers, log, limits, ..Settings::default() }.checked().unwrap()
         };
-        let new = Overrides {
-            workers: Some(4),
-            log: Some(LogLevel::Debug),
-            limits,
-            ..Overrides::default()
+        let mut settings = checked(2, LogLevel::Info, LimitSettings::default());
+        let limits = LimitSettings {
+            channels_max: 5,
+            memory: Some(Size(64 << 20)),
+            ..LimitSettings::default()
         };
-        let new = Settings::new(new).unwrap();
+        let new = checked(4, LogLevel::Debug, limits);
         let changes = settings.take_over(new.clone());
         assert_eq!(changes.taken_over, ["log", "limits.channels_max", "limits.memory"]);
         assert_eq!(changes.need_restart, ["workers"]);
-        assert_eq!((settings.workers, settings.channels_max), (2, 5));
-        assert_eq!(settings.limits.stream.memory_bytes_max, 32 << 20);
+        assert_eq!((settings.workers, settings.limits.channels_max), (2, 5));
+        assert_eq!(settings.worker_limits().stream.memory_bytes_max, 32 << 20);
         let again = settings.take_over(new);
         assert_eq!((again.taken_over.len(), again.need_restart.len()), (0, 1));
     }
 
     #[test]
     fn values_out_of_range_are_told_the_range() {
-        let refused = |overrides| Settings::new(overrides).unwrap_err().to_string();
-        let workers = |count| Overrides { workers: Some(count), ..Overrides::default() };
+        let refused = |settings: Settings| settings.checked().unwrap_err().to_string();
+        let workers = |workers| Settings { workers, ..Settings::default() };
         assert_eq!(refused(workers(0)), "`workers`: 0 is out of range: give 1 to 1024");
         assert_eq!(refused(workers(1025)), "`workers`: 1025 is out of range: give 1 to 1024");
-        assert!(Settings::new(workers(1024)).is_ok());
+        assert!(workers(1024).checked().is_ok());
         assert_eq!(
-            refused(Overrides { listen: Some(Vec::new()), ..Overrides::default() }),
+            refused(Settings { listen: Vec::new(), ..Settings::default() }),
             "`listen`: give at least one address, such as 127.0.0.1:1534"
         );
-        let memory = |bytes| Overrides {
-            workers: Some(2),
-            limits: LimitOverrides { memory: Some(bytes), ..LimitOverrides::default() },
-            ..Overrides::default()
+        let memory = |bytes| {
+            let limits = LimitSettings { memory: Some(Size(bytes)), ..LimitSettings::default() };
+            Settings { workers: 2, limits, ..Settings::default() }
         };
         let least = 2 * Settings::MEMORY_BYTES_MIN;
         assert_eq!(refused(memory(least - 1)), "`limits.memory`: too small: give at least 8MiB");
-        let settings = Settings::new(memory(least)).unwrap();
-        assert_eq!(settings.limits.stream.memory_bytes_max, least / 2);
-        let limits = LimitOverrides { unsent: Some(16_383), ..LimitOverrides::default() };
-        assert_eq!(
-            refused(Overrides { limits, ..Overrides::default() }),
-            "`limits.unsent`: too small: give at least 16KiB"
-        );
+        let settings = memory(least).checked().unwrap();
+        assert_eq!(settings.worker_limits().stream.memory_bytes_max, least / 2);
+        let limits = |limits| Settings { limits, ..Settings::default() };
+        let usual = LimitSettings::default;
+        for (limits, message) in [
+            (
+                LimitSettings { unsent: Size(16_383), ..usual() },
+                "`limits.unsent`: too small: give at least 16KiB",
+            ),
+            (
+                LimitSettings { channels_max: 0, ..usual() },
+                "`limits.channels_max`: too small: give at least 1",
+            ),
+            (
+                LimitSettings { streams_max: 0, ..usual() },
+                "`limits.streams_max`: too small: give at least 1",
+            ),
+            (
+                LimitSettings { hello_timeout: Duration::ZERO, ..usual() },
+                "`limits.hello_timeout`: no peer could connect: give 15s",
+            ),
+        ]
+        .map(|(given, message)| (limits(given), message))
+        {
+            assert_eq!(refused(limits), message);
+        }
     }
 }

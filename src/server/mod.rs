@@ -155,7 +155,7 @@ impl Server {
     /// Takes over from new settings what can change while the server runs, and says what that was.
     pub fn take_over(&mut self, settings: Settings) -> Changes {
         let changes = self.settings.take_over(settings);
-        self.tuning.change(self.settings.limits.clone(), self.settings.channels_max);
+        self.tuning.change(self.settings.worker_limits(), self.settings.limits.channels_max);
         for bell in &self.bells {
             bell.ring();
         }
@@ -167,7 +167,7 @@ impl Server {
         let signals_before = self.signal_count();
         info!(channels = self.placement.total(), "draining");
         self.advance(Phase::Draining);
-        let deadline = self.clock.now().instant.plus(self.settings.drain_timeout);
+        let deadline = self.clock.now().instant.plus(self.settings.limits.drain_timeout);
         let ended = loop {
             if self.placement.total() == 0 {
                 break Ended::Drained;

@@ -51,7 +51,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let mut server = Server {
         addresses,
         clock: Clock::start(),
-        tuning: Arc::new(Tuning::new(settings.limits.clone(), settings.channels_max)),
+        tuning: Arc::new(Tuning::new(settings.worker_limits(), settings.limits.channels_max)),
         settings: settings.clone(),
         phase: Arc::new(PhaseFlag::default()),
         placement: Arc::new(Placement::new(settings.workers)),
@@ -157,7 +157,7 @@ fn spawn_workers(
             phase: Arc::clone(&server.phase),
             server_bell: Arc::clone(&server.bell),
         };
-        let limits = settings.limits.clone();
+        let limits = settings.worker_limits();
         let identity = Arc::clone(&identity);
         let core = may_pin.then(|| cores[index]);
         let thread = fatal::spawn(format!("weir-worker-{index}"), move || {

@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::*;
-use crate::config::{HttpAddress, LimitOverrides, Overrides};
+use crate::config::{HttpAddress, LimitSettings};
 
 /// No wait in these tests is longer; only a failing test comes near it.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -14,20 +14,20 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const END: &[u8] = b"\x03\x01";
 const EOS: &[u8] = b"\x03\x02";
 
-fn settings(workers: u16, limits: LimitOverrides) -> Settings {
-    Settings::new(Overrides {
-        listen: Some(vec![Address::loopback(0)]),
-        http: Some(HttpAddress::At(Address::loopback(0))),
-        workers: Some(workers),
-        pin: Some(false),
+fn settings(workers: u16, limits: LimitSettings) -> Settings {
+    let settings = Settings {
+        listen: vec![Address::loopback(0)],
+        http: HttpAddress::At(Address::loopback(0)),
+        workers,
+        pin: false,
         limits,
-        ..Overrides::default()
-    })
-    .unwrap()
+        ..Settings::default()
+    };
+    settings.checked().unwrap()
 }
 
 fn serve(workers: u16) -> Server {
-    Server::start(settings(workers, LimitOverrides::default())).unwrap()
+    Server::start(settings(workers, LimitSettings::default())).unwrap()
 }
 
 /// A TCF peer made of bytes.
@@ -213,10 +213,8 @@ fn a_drain_ends_channels_with_eos() {
 
 #[test]
 fn a_drain_does_not_wait_for_ever() {
-    let limits = LimitOverrides {
-        drain_timeout: Some(Duration::from_millis(50)),
-        ..LimitOverrides::default()
-    };
+    let limits =
+        LimitSettings { drain_timeout: Duration::from_millis(50), ..LimitSettings::default() };
     let server = Server::start(settings(1, limits)).unwrap();
     let mut peer = Peer::hello(&server);
     assert_eq!(peer.call(&["C", "1", "Locator", "sync"]), "R 1");
@@ -226,7 +224,7 @@ fn a_drain_does_not_wait_for_ever() {
 
 #[test]
 fn a_connection_too_many_is_told_so_with_our_end_of_stream() {
-    let limits = LimitOverrides { channels_max: Some(2), ..LimitOverrides::default() };
+    let limits = LimitSettings { channels_max: 2, ..LimitSettings::default() };
     let server = Server::start(settings(1, limits)).unwrap();
     let (mut first, _second) = (Peer::hello(&server), Peer::hello(&server));
     let mut third = Peer::connect(&server);
@@ -378,7 +376,7 @@ fn a_server_that_cannot_start_leaves_nothing_behind() {
     let server = serve(1);
     let taken = server.addresses().tcf[0];
     let free = Address::loopback(0);
-    let mut second = settings(1, LimitOverrides::default());
+    let mut second = settings(1, LimitSettings::default());
     second.listen = vec![free, Address::loopback(taken.port())];
     assert!(matches!(Server::start(second), Err(StartError::Taken { .. })));
 }
