@@ -21,10 +21,10 @@
 pub mod access;
 pub mod admin;
 pub mod bench;
-pub mod channel;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod endpoint;
 pub mod id;
 pub mod inside;
 pub mod net;

@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("shown", &[]),
     ("stream", &["access", "id", "stats", "time"]),
     ("wire", &["id"]),
-    ("channel", &["wire", "id", "time"]),
+    ("endpoint", &["wire"]),
     ("service", &["access", "wire", "stream", "id", "time"]),
     ("net", &[]),
     ("transport", &["net"]),
@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "worker",
         &[
             "access",
-            "channel",
+            "endpoint",
             "config",
             "id",
             "net",
@@ -39,7 +39,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "admin", "channel", "config", "id", "inside", "net", "service", "stats", "stream",
+            "admin", "endpoint", "config", "id", "inside", "net", "service", "stats", "stream",
             "time", "wire", "worker",
         ],
     ),
@@ -65,7 +65,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     (
         "serde_json",
         &[
-            "wire", "channel", "service", "inside", "admin", "bench", "client", "cli", "config",
+            "wire", "endpoint", "service", "inside", "admin", "bench", "client", "cli", "config",
             "server",
         ],
     ),

@@ -29,6 +29,8 @@ pub struct Output {
     /// Bytes of `tail` that are sent. More than 0 only while `pieces` is empty.
     tail_sent: usize,
     len: usize,
+    /// Bytes taken out, ever.
+    sent: u64,
 }
 
 impl Output {
@@ -69,6 +71,16 @@ impl Output {
         self.len
     }
 
+    /// Bytes that were sent, ever.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent
+    }
+
+    /// Bytes that were put here, ever.
+    pub fn queued_bytes(&self) -> u64 {
+        self.sent + self.len as u64
+    }
+
     /// Whether everything is sent.
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -91,6 +103,7 @@ impl Output {
     pub fn advance(&mut self, mut count: usize) {
         assert!(count <= self.len, "more was sent than waited");
         self.len -= count;
+        self.sent += count as u64;
         if self.len == 0 {
             return self.release();
         }
@@ -146,7 +159,7 @@ impl Output {
             self.tail.clear();
             self.tail_sent = 0;
         } else {
-            *self = Output::default();
+            *self = Output { sent: self.sent, ..Output::default() };
         }
     }
 }
@@ -183,6 +196,8 @@ mod tests {
                     sent.extend_from_slice(&part);
                 }
                 assert_eq!(output.len(), expected.len() - sent.len());
+                assert_eq!(output.sent_bytes(), sent.len() as u64);
+                assert_eq!(output.queued_bytes(), expected.len() as u64);
             }
             assert_eq!(output.to_vec(), expected[sent.len()..]);
             while !output.is_empty() {

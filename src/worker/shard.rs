@@ -4,10 +4,9 @@ mod ending;
 mod limits;
 mod memory;
 mod notices;
-mod pause;
+mod peer;
+mod peers;
 mod report;
-mod session;
-mod sessions;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::access::Principal;
+use crate::endpoint::Pause;
 use crate::id::{ChannelId, Door, WorkerId};
 use crate::service::{error_code, error_report};
 use crate::stream::{Effect, Engine, Message};
@@ -30,9 +30,8 @@ pub use report::{ChannelReport, ShardReport};
 
 use memory::Memory;
 use notices::Notices;
-use pause::Pause;
-use session::{Session, Step, Surroundings};
-use sessions::Sessions;
+use peer::{Peer, Step, Surroundings};
+use peers::Peers;
 
 /// A worker without its thread and sockets.
 ///
@@ -47,10 +46,10 @@ pub struct Shard {
     limits: Limits,
     identity: Arc<Identity>,
     engine: Engine,
-    sessions: Sessions,
+    peers: Peers,
     /// When channels must have said Hello.
     hello_deadlines: BTreeSet<(Instant, ChannelId)>,
-    /// Channels for `poll_ready`, each at most once (`Session::is_ready`).
+    /// Channels for `poll_ready`, each at most once (`Peer::is_ready`).
     ready: VecDeque<ChannelId>,
     /// Channels for `poll_closed`.
     closed: VecDeque<ChannelId>,
@@ -89,7 +88,7 @@ impl Shard {
             engine: Engine::new(me, workers, limits.stream.clone()),
             limits,
             identity,
-            sessions: Sessions::new(me),
+            peers: Peers::new(me),
             hello_deadlines: BTreeSet::new(),
             ready: VecDeque::new(),
             closed: VecDeque::new(),
@@ -130,13 +129,12 @@ impl Shard {
         self.now = now;
         let deadline = now.instant.plus(self.limits.hello_timeout);
         let wire_limits = &self.limits.wire;
-        let session =
-            self.sessions.insert(|id| Session::open(id, now.instant, door, peer, wire_limits));
-        session.hello_deadline = Some(deadline);
-        let id = session.id;
+        let peer = self.peers.insert(|id| Peer::open(id, now.instant, door, peer, wire_limits));
+        peer.hello_deadline = Some(deadline);
+        let id = peer.id;
         self.channels_opened += 1;
         self.hello_deadlines.insert((deadline, id));
-        self.engine.open_through(id, Principal::everybody(), door, session.peer.clone());
+        self.engine.open_through(id, Principal::everybody(), door, peer.address.clone());
         self.mark_ready(id);
         if self.is_draining {
             let text = "The broker is shutting down";
@@ -174,31 +172,31 @@ impl Shard {
         self.now = now;
         let offered = input.len();
         self.take_in(now, channel, buffer, input);
-        if let Some(session) = self.sessions.get_mut(channel) {
-            session.received_bytes += (offered - input.len()) as u64;
+        if let Some(peer) = self.peers.get_mut(channel) {
+            peer.received_bytes += (offered - input.len()) as u64;
         }
     }
 
     fn take_in(&mut self, now: Now, channel: ChannelId, buffer: Option<&Bytes>, input: &mut &[u8]) {
         while !input.is_empty() {
-            let Some(session) = self.sessions.get_mut(channel) else {
+            let Some(peer) = self.peers.get_mut(channel) else {
                 *input = &[];
                 return;
             };
-            if !session.channel.takes_input() {
+            if !peer.endpoint.inbound.takes_input() {
                 *input = &[];
                 return;
             }
-            if !session.wants_input() {
+            if !peer.endpoint.wants_input() {
                 return;
             }
-            let commands_before = session.commands_in(self.turn);
+            let commands_before = peer.commands_in(self.turn);
             if commands_before >= self.limits.commands_per_turn {
                 self.exhausted.push(channel);
                 return;
             }
             // The core counts what this message leaves behind; it is not to count twice.
-            self.memory.release_message(&mut self.engine, session);
+            self.memory.release_message(&mut self.engine, peer);
             let mut around = Surroundings {
                 engine: &mut self.engine,
                 identity: &self.identity,
@@ -207,12 +205,12 @@ impl Shard {
                 now,
             };
             let most = self.limits.commands_per_turn - commands_before;
-            session.run_plain(&mut around, self.turn, most, input);
-            let step = match session.commands_in(self.turn) - commands_before {
-                0 => session.step(around, self.turn, input),
+            peer.run_plain(&mut around, self.turn, most, input);
+            let step = match peer.commands_in(self.turn) - commands_before {
+                0 => peer.step(around, self.turn, input),
                 _ => Step::Done,
             };
-            self.commands += (session.commands_in(self.turn) - commands_before) as u64;
+            self.commands += (peer.commands_in(self.turn) - commands_before) as u64;
             match step {
                 Step::Starved => {
                     self.look_after_input(now, channel);
@@ -231,16 +229,16 @@ impl Shard {
     /// Where the next bytes of the channel's socket belong, if a large block is under way and no
     /// earlier input is left.
     pub fn direct(&mut self, channel: ChannelId) -> Option<&mut [u8]> {
-        let session = self.sessions.get_mut(channel)?;
-        if session.wants_input() { session.framer.direct() } else { None }
+        let peer = self.peers.get_mut(channel)?;
+        if peer.endpoint.wants_input() { peer.endpoint.inbound.direct() } else { None }
     }
 
     /// Says that the first `count` bytes of `direct` are there now.
     pub fn filled(&mut self, now: Now, channel: ChannelId, count: usize) {
         self.now = now;
-        if let Some(session) = self.sessions.get_mut(channel) {
-            session.framer.filled(count);
-            session.received_bytes += count as u64;
+        if let Some(peer) = self.peers.get_mut(channel) {
+            peer.endpoint.inbound.filled(count);
+            peer.received_bytes += count as u64;
             self.look_after_input(now, channel);
         }
     }
@@ -255,11 +253,11 @@ impl Shard {
     pub fn abort(&mut self, now: Now, channel: ChannelId) {
         self.now = now;
         self.forget_hello_deadline(channel);
-        if let Some(session) = self.sessions.remove(channel) {
-            self.errors += session.errors();
-            self.memory.forget(&mut self.engine, &session);
+        if let Some(peer) = self.peers.remove(channel) {
+            self.errors += peer.errors();
+            self.memory.forget(&mut self.engine, &peer);
             self.forget_end_deadlines();
-            if !session.channel.is_closed() {
+            if !peer.endpoint.is_closed() {
                 self.engine.close(now.instant, channel);
             }
             self.take_effects(now);
@@ -270,18 +268,18 @@ impl Shard {
     /// while its unsent bytes are over their bound, and once its end is under way and input no
     /// longer counts.
     pub fn wants_input(&self, channel: ChannelId) -> bool {
-        self.sessions.get(channel).is_some_and(Session::wants_input)
+        self.peers.get(channel).is_some_and(|peer| peer.endpoint.wants_input())
     }
 
     /// Whether the channel writes, as far as its last commands tell.
     pub fn writes(&self, channel: ChannelId) -> bool {
-        self.sessions.get(channel).is_some_and(|session| session.writes)
+        self.peers.get(channel).is_some_and(|peer| peer.writes)
     }
 
     /// What waits to be sent to the channel's peer.
     pub fn output(&mut self, channel: ChannelId) -> &mut Output {
-        match self.sessions.get_mut(channel) {
-            Some(session) => &mut session.output,
+        match self.peers.get_mut(channel) {
+            Some(peer) => &mut peer.endpoint.outbound.output,
             None => &mut self.no_output,
         }
     }
@@ -289,15 +287,17 @@ impl Shard {
     /// Says that `output` was advanced, so that a paused channel may go on.
     pub fn sent(&mut self, now: Now, channel: ChannelId) {
         self.now = now;
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        self.memory.count(&mut self.engine, session);
+        let Some(peer) = self.peers.get_mut(channel) else { return };
+        self.memory.count(&mut self.engine, peer);
         let resume = match self.engine.is_memory_spent() {
             true => {
                 self.limits.unsent_bytes_resume.min(self.limits.stream.short_bytes as usize / 4)
             }
             false => self.limits.unsent_bytes_resume,
         };
-        if session.output.len() <= resume && session.pauses.remove(Pause::Unsent) {
+        if peer.endpoint.outbound.output.len() <= resume
+            && peer.endpoint.pauses.remove(Pause::Unsent)
+        {
             self.engine.resume_reads(channel);
             self.take_effects(now);
             self.mark_ready(channel);
@@ -323,8 +323,8 @@ impl Shard {
     /// here. The driver tries to send to it, and reads it again if `wants_input`.
     pub fn poll_ready(&mut self) -> Option<ChannelId> {
         while let Some(channel) = self.ready.pop_front() {
-            if let Some(session) = self.sessions.get_mut(channel) {
-                session.is_ready = false;
+            if let Some(peer) = self.peers.get_mut(channel) {
+                peer.is_ready = false;
                 return Some(channel);
             }
         }
@@ -337,11 +337,11 @@ impl Shard {
     /// output is handed over.
     pub fn poll_closed(&mut self) -> Option<(ChannelId, Output)> {
         while let Some(channel) = self.closed.pop_front() {
-            if let Some(session) = self.sessions.remove(channel) {
-                self.errors += session.errors();
-                self.memory.forget(&mut self.engine, &session);
+            if let Some(peer) = self.peers.remove(channel) {
+                self.errors += peer.errors();
+                self.memory.forget(&mut self.engine, &peer);
                 self.forget_end_deadlines();
-                return Some((channel, session.output));
+                return Some((channel, peer.endpoint.outbound.output));
             }
         }
         None
@@ -372,8 +372,8 @@ impl Shard {
 
     /// When `handle_timeout` must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let sessions = self.answering.iter().filter_map(|channel| self.sessions.get(*channel));
-        if sessions.into_iter().any(|session| !session.pauses.contains(Pause::Unsent))
+        let peers = self.answering.iter().filter_map(|channel| self.peers.get(*channel));
+        if peers.into_iter().any(|peer| !peer.endpoint.pauses.contains(Pause::Unsent))
             || self.can_feed()
         {
             // Its end needs another turn, and nothing else may come that would cause one.
@@ -392,9 +392,9 @@ impl Shard {
                 break;
             }
             let text = format!("No Hello within {:?}", self.limits.hello_timeout);
-            if let Some(session) = self.sessions.get(channel) {
+            if let Some(peer) = self.peers.get(channel) {
                 let knob = "limits.hello_timeout";
-                tracing::info!(worker = %self.me, %channel, peer = %session.peer, knob, "{text}");
+                tracing::info!(worker = %self.me, %channel, peer = %peer.address, knob, "{text}");
             }
             let report = error_report(error_code::PROTOCOL, now.unix_ms, &text);
             self.without_hello += 1;
@@ -415,7 +415,7 @@ impl Shard {
         // What came before counts.
         self.engine.settle(now.instant);
         self.take_effects(now);
-        let channels: Vec<ChannelId> = self.sessions.iter().map(|session| session.id).collect();
+        let channels: Vec<ChannelId> = self.peers.iter().map(|peer| peer.id).collect();
         for channel in channels {
             self.end_now(now, channel, None);
         }
@@ -423,22 +423,22 @@ impl Shard {
 
     /// Open channels.
     pub fn channel_count(&self) -> usize {
-        self.sessions.len()
+        self.peers.len()
     }
 
-    fn report_channel(&self, session: &Session) -> ChannelReport {
-        let introduction = self.engine.introduction(session.id);
-        ChannelReport { introduction, ..session.report() }
+    fn report_channel(&self, peer: &Peer) -> ChannelReport {
+        let introduction = self.engine.introduction(peer.id);
+        ChannelReport { introduction, ..peer.report() }
     }
 
     /// A copy of the numbers.
     pub fn report(&self) -> ShardReport {
         ShardReport {
             engine: self.engine.report(),
-            channels: self.sessions.iter().map(|session| self.report_channel(session)).collect(),
+            channels: self.peers.iter().map(|peer| self.report_channel(peer)).collect(),
             channels_opened: self.channels_opened,
             commands: self.commands,
-            errors: self.errors + self.sessions.iter().map(Session::errors).sum::<u64>(),
+            errors: self.errors + self.peers.iter().map(Peer::errors).sum::<u64>(),
             malformed: self.malformed,
             without_hello: self.without_hello,
             abandoned: self.given_up,
@@ -448,10 +448,10 @@ impl Shard {
     /// Closes a channel over what its peer sent.
     fn refuse(&mut self, now: Now, channel: ChannelId, error: &WireError) {
         let text = error.to_string();
-        if let Some(session) = self.sessions.get(channel) {
+        if let Some(peer) = self.peers.get(channel) {
             // Escaped, since the peer's own bytes may be in it and one line is what it gets.
             let reason = text.escape_debug();
-            tracing::warn!(worker = %self.me, %channel, peer = %session.peer, %reason, "bad input");
+            tracing::warn!(worker = %self.me, %channel, peer = %peer.address, %reason, "bad input");
         }
         self.malformed += 1;
         let report = error_report(error.code(), now.unix_ms, &text);
@@ -460,8 +460,8 @@ impl Shard {
 
     /// Writes our end of stream and lets the core forget the channel.
     fn close(&mut self, now: Now, channel: ChannelId) {
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        session.close();
+        let Some(peer) = self.peers.get_mut(channel) else { return };
+        peer.endpoint.close();
         self.closed.push_back(channel);
         self.engine.close(now.instant, channel);
     }
@@ -472,14 +472,14 @@ impl Shard {
                 Effect::Reply { channel, .. }
                 | Effect::Created { channel, .. }
                 | Effect::Disposed { channel, .. } => {
-                    if let Some(session) = self.sessions.get_mut(channel) {
-                        session.write_effect(effect, now, &mut self.encodings);
+                    if let Some(peer) = self.peers.get_mut(channel) {
+                        peer.write_effect(effect, now, &mut self.encodings);
                         self.look_after_output(channel);
                     }
                 }
                 Effect::Resume { channel } => {
-                    if let Some(session) = self.sessions.get_mut(channel) {
-                        session.pauses.remove(Pause::Core);
+                    if let Some(peer) = self.peers.get_mut(channel) {
+                        peer.endpoint.pauses.remove(Pause::Core);
                         self.mark_ready(channel);
                     }
                 }
@@ -490,9 +490,9 @@ impl Shard {
 
     /// Tells the driver of new output, and pauses a channel that has too much of it.
     fn look_after_output(&mut self, channel: ChannelId) {
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        self.memory.count(&mut self.engine, session);
-        let unsent_bytes = session.output.len();
+        let Some(peer) = self.peers.get_mut(channel) else { return };
+        self.memory.count(&mut self.engine, peer);
+        let unsent_bytes = peer.endpoint.outbound.output.len();
         if unsent_bytes == 0 {
             return;
         }
@@ -500,26 +500,26 @@ impl Shard {
             true => self.limits.unsent_bytes_pause.min(self.limits.stream.short_bytes as usize),
             false => self.limits.unsent_bytes_pause,
         };
-        if !session.is_ready {
-            session.is_ready = true;
+        if !peer.is_ready {
+            peer.is_ready = true;
             self.ready.push_back(channel);
         }
-        if unsent_bytes > most && session.pauses.insert(Pause::Unsent) {
+        if unsent_bytes > most && peer.endpoint.pauses.insert(Pause::Unsent) {
             self.engine.pause_reads(channel);
         }
     }
 
     fn mark_ready(&mut self, channel: ChannelId) {
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        if !session.is_ready {
-            session.is_ready = true;
+        let Some(peer) = self.peers.get_mut(channel) else { return };
+        if !peer.is_ready {
+            peer.is_ready = true;
             self.ready.push_back(channel);
         }
     }
 
     fn forget_hello_deadline(&mut self, channel: ChannelId) {
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        if let Some(deadline) = session.hello_deadline.take() {
+        let Some(peer) = self.peers.get_mut(channel) else { return };
+        if let Some(deadline) = peer.hello_deadline.take() {
             self.hello_deadlines.remove(&(deadline, channel));
         }
     }

@@ -10,9 +10,9 @@ impl Shard {
     /// first answered as far as it can be: that takes until a turn gives the channel nothing more.
     pub(super) fn end(&mut self, now: Now, channel: ChannelId, report: Option<ErrorReport>) {
         self.forget_hello_deadline(channel);
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        if session.channel.finish(report) {
-            session.begin_answering();
+        let Some(peer) = self.peers.get_mut(channel) else { return };
+        if peer.endpoint.finish(report) {
+            peer.begin_answering();
             self.answering.push(channel);
             self.mark_ready(channel);
             self.expect_end(now, channel);
@@ -23,10 +23,10 @@ impl Shard {
     /// it is to take in what waits for it. A paused channel is not read, so nothing else would tell
     /// that the peer is gone for good.
     pub fn expect_end(&mut self, now: Now, channel: ChannelId) {
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        if !session.has_end_deadline {
-            session.has_end_deadline = true;
-            session.sent_at_check = session.sent_bytes();
+        let Some(peer) = self.peers.get_mut(channel) else { return };
+        if !peer.has_end_deadline {
+            peer.has_end_deadline = true;
+            peer.sent_at_check = peer.endpoint.outbound.output.sent_bytes();
             let deadline = now.instant.plus(self.limits.linger_timeout);
             self.end_deadlines.push_back((deadline, channel));
         }
@@ -39,8 +39,8 @@ impl Shard {
     }
 
     fn stop_answering(&mut self, now: Now, channel: ChannelId) {
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        if session.stop_answering() {
+        let Some(peer) = self.peers.get_mut(channel) else { return };
+        if peer.stop_answering() {
             self.engine.finish(now.instant, channel);
             self.take_effects(now);
         }
@@ -49,8 +49,8 @@ impl Shard {
     /// Goes on with the ends that are under way, after a turn's answers.
     pub(super) fn go_on_ending(&mut self, now: Now) {
         for channel in std::mem::take(&mut self.answering) {
-            let Some(session) = self.sessions.get_mut(channel) else { continue };
-            if session.may_get_more() {
+            let Some(peer) = self.peers.get_mut(channel) else { continue };
+            if peer.may_get_more() {
                 self.answering.push(channel);
             } else {
                 self.stop_answering(now, channel);
@@ -61,7 +61,7 @@ impl Shard {
     /// Drops the first deadlines where their channels are gone.
     pub(super) fn forget_end_deadlines(&mut self) {
         while let Some((_, channel)) = self.end_deadlines.front()
-            && self.sessions.get(*channel).is_none()
+            && self.peers.get(*channel).is_none()
         {
             self.end_deadlines.pop_front();
         }
@@ -75,20 +75,20 @@ impl Shard {
                 break;
             }
             self.end_deadlines.pop_front();
-            let Some(session) = self.sessions.get_mut(channel) else { continue };
-            let sent = session.sent_bytes();
+            let Some(peer) = self.peers.get_mut(channel) else { continue };
+            let sent = peer.endpoint.outbound.output.sent_bytes();
             // With nothing unsent it is not the peer that the end waits for.
-            if sent > session.sent_at_check || session.output.is_empty() {
-                session.sent_at_check = sent;
+            if sent > peer.sent_at_check || peer.endpoint.outbound.output.is_empty() {
+                peer.sent_at_check = sent;
                 let deadline = now.instant.plus(self.limits.linger_timeout);
                 self.end_deadlines.push_back((deadline, channel));
                 continue;
             }
-            let unsent = session.output.len();
+            let unsent = peer.endpoint.outbound.output.len();
             let seconds = self.limits.linger_timeout.as_secs_f64();
             let text = "gave the channel up at its end: the peer takes nothing in";
             tracing::info!(
-                worker = %self.me, %channel, peer = %session.peer, bytes = unsent, seconds,
+                worker = %self.me, %channel, peer = %peer.address, bytes = unsent, seconds,
                 knob = "limits.linger_timeout", "{text}"
             );
             self.abort(now, channel);

@@ -9,18 +9,18 @@
 
 use std::collections::VecDeque;
 
+use crate::endpoint::{Held, Pause};
 use crate::id::ChannelId;
 use crate::stream::Engine;
 use crate::time::Now;
 use crate::wire::WireError;
 use crate::worker::shard::Shard;
-use crate::worker::shard::pause::Pause;
-use crate::worker::shard::session::{Counted, Session};
+use crate::worker::shard::peer::Peer;
 
 /// The sums over all channels, and the queue for memory.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    sum: Counted,
+    sum: Held,
     /// Channels with a long message under way that are not read.
     starved: VecDeque<ChannelId>,
     /// The channel whose long message may go on beyond the limit.
@@ -29,27 +29,27 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Counts anew what a channel holds.
-    pub(super) fn count(&mut self, engine: &mut Engine, session: &mut Session) {
-        let now = session.count();
-        self.replace(engine, session.counted, now);
-        session.counted = now;
+    pub(super) fn count(&mut self, engine: &mut Engine, peer: &mut Peer) {
+        let now = peer.endpoint.held();
+        self.replace(engine, peer.counted, now);
+        peer.counted = now;
     }
 
     /// Counts a message under way no more: it may be whole with the next step.
-    pub(super) fn release_message(&mut self, engine: &mut Engine, session: &mut Session) {
-        if session.counted.receiving > 0 {
-            let now = Counted { receiving: 0, ..session.counted };
-            self.replace(engine, session.counted, now);
-            session.counted = now;
+    pub(super) fn release_message(&mut self, engine: &mut Engine, peer: &mut Peer) {
+        if peer.counted.receiving > 0 {
+            let now = Held { receiving: 0, ..peer.counted };
+            self.replace(engine, peer.counted, now);
+            peer.counted = now;
         }
     }
 
     /// Counts a channel no more.
-    pub(super) fn forget(&mut self, engine: &mut Engine, session: &Session) {
-        self.replace(engine, session.counted, Counted::default());
+    pub(super) fn forget(&mut self, engine: &mut Engine, peer: &Peer) {
+        self.replace(engine, peer.counted, Held::default());
     }
 
-    fn replace(&mut self, engine: &mut Engine, old: Counted, new: Counted) {
+    fn replace(&mut self, engine: &mut Engine, old: Held, new: Held) {
         if old != new {
             self.sum.receiving = self.sum.receiving - old.receiving + new.receiving;
             self.sum.unsent = self.sum.unsent - old.unsent + new.unsent;
@@ -62,10 +62,13 @@ impl Shard {
     /// Counts a message under way, and stops reading a channel whose message there is no memory
     /// for.
     pub(super) fn look_after_input(&mut self, now: Now, channel: ChannelId) {
-        let Some(session) = self.sessions.get_mut(channel) else { return };
-        self.memory.count(&mut self.engine, session);
-        let is_long = session.counted.receiving > self.limits.stream.short_bytes;
-        if !is_long || session.pauses.contains(Pause::Memory) || !self.engine.is_memory_spent() {
+        let Some(peer) = self.peers.get_mut(channel) else { return };
+        self.memory.count(&mut self.engine, peer);
+        let is_long = peer.counted.receiving > self.limits.stream.short_bytes;
+        if !is_long
+            || peer.endpoint.pauses.contains(Pause::Memory)
+            || !self.engine.is_memory_spent()
+        {
             return;
         }
         if self.memory.favoured == Some(channel) || self.favour(channel) {
@@ -75,8 +78,8 @@ impl Shard {
             let text = "No memory for a long message of a channel that also reads".to_owned();
             return self.refuse(now, channel, &WireError::Limit(text));
         }
-        if let Some(session) = self.sessions.get_mut(channel) {
-            session.pauses.insert(Pause::Memory);
+        if let Some(peer) = self.peers.get_mut(channel) {
+            peer.endpoint.pauses.insert(Pause::Memory);
             self.memory.starved.push_back(channel);
         }
     }
@@ -95,7 +98,7 @@ impl Shard {
     pub(super) fn feed_starved(&mut self) {
         if let Some(favoured) = self.memory.favoured {
             let receiving =
-                self.sessions.get(favoured).map_or(0, |session| session.count().receiving);
+                self.peers.get(favoured).map_or(0, |peer| peer.endpoint.held().receiving);
             if receiving <= self.limits.stream.short_bytes {
                 self.memory.favoured = None;
             }
@@ -106,8 +109,8 @@ impl Shard {
         }
         if let Some(channel) = self.memory.starved.pop_front() {
             let is_spent = self.engine.is_memory_spent();
-            let Some(session) = self.sessions.get_mut(channel) else { return };
-            session.pauses.remove(Pause::Memory);
+            let Some(peer) = self.peers.get_mut(channel) else { return };
+            peer.endpoint.pauses.remove(Pause::Memory);
             if is_spent {
                 self.favour(channel);
             }
@@ -118,7 +121,7 @@ impl Shard {
     /// Whether a channel that waits for memory could go on.
     pub(super) fn can_feed(&self) -> bool {
         let Some(&channel) = self.memory.starved.front() else { return false };
-        let is_there = self.sessions.get(channel).is_some();
+        let is_there = self.peers.get(channel).is_some();
         !is_there || !self.engine.is_memory_spent() || self.may_favour()
     }
 

@@ -1,28 +1,28 @@
-//! The table of a shard's channels.
+//! The table of a shard's peers.
 
 use slab::Slab;
 
 use crate::id::{ChannelId, WorkerId};
-use crate::worker::shard::session::Session;
+use crate::worker::shard::peer::Peer;
 
-/// Channels by slot. A slot is used again, with another generation: an ID of a channel that is gone
+/// Peers by their channel's slot. A slot is used again, with another generation: an ID of a channel that is gone
 /// finds nothing.
 #[derive(Debug)]
-pub struct Sessions {
+pub struct Peers {
     worker: WorkerId,
-    slots: Slab<Session>,
+    slots: Slab<Peer>,
     /// By slot, how many channels had it before.
     generations: Vec<u32>,
 }
 
-impl Sessions {
+impl Peers {
     /// An empty table.
-    pub fn new(worker: WorkerId) -> Sessions {
-        Sessions { worker, slots: Slab::new(), generations: Vec::new() }
+    pub fn new(worker: WorkerId) -> Peers {
+        Peers { worker, slots: Slab::new(), generations: Vec::new() }
     }
 
     /// Puts in what `open` makes of the new channel's ID.
-    pub fn insert(&mut self, open: impl FnOnce(ChannelId) -> Session) -> &mut Session {
+    pub fn insert(&mut self, open: impl FnOnce(ChannelId) -> Peer) -> &mut Peer {
         let entry = self.slots.vacant_entry();
         let slot = entry.key();
         if slot == self.generations.len() {
@@ -36,27 +36,27 @@ impl Sessions {
         entry.insert(open(id))
     }
 
-    /// The channel, if it is still there.
-    pub fn get(&self, id: ChannelId) -> Option<&Session> {
-        self.slots.get(id.slot as usize).filter(|session| session.id == id)
+    /// The channel's peer, if it is still there.
+    pub fn get(&self, id: ChannelId) -> Option<&Peer> {
+        self.slots.get(id.slot as usize).filter(|peer| peer.id == id)
     }
 
-    /// The channel, if it is still there.
-    pub fn get_mut(&mut self, id: ChannelId) -> Option<&mut Session> {
-        self.slots.get_mut(id.slot as usize).filter(|session| session.id == id)
+    /// The channel's peer, if it is still there.
+    pub fn get_mut(&mut self, id: ChannelId) -> Option<&mut Peer> {
+        self.slots.get_mut(id.slot as usize).filter(|peer| peer.id == id)
     }
 
     /// Takes the channel out, if it is still there.
-    pub fn remove(&mut self, id: ChannelId) -> Option<Session> {
+    pub fn remove(&mut self, id: ChannelId) -> Option<Peer> {
         self.get(id)?;
         let generation = &mut self.generations[id.slot as usize];
         *generation = generation.wrapping_add(1);
         self.slots.try_remove(id.slot as usize)
     }
 
-    /// All channels.
-    pub fn iter(&self) -> impl Iterator<Item = &Session> {
-        self.slots.iter().map(|(_, session)| session)
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Peer> {
+        self.slots.iter().map(|(_, peer)| peer)
     }
 
     /// How many there are.

@@ -1,55 +1,46 @@
-//! One channel with everything that belongs to it on its worker.
+//! One peer with everything that its worker keeps about it.
 
 use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::channel::{Channel, Incoming};
+use crate::endpoint::{Endpoint, Heard, Held, Pause};
 use crate::id::{ChannelId, Door, Token};
 use crate::service::{self, Call, Core, Identity, Responder};
 use crate::stream::{Command, Effect, Engine, Flow, Payload, Reply};
 use crate::time::{Instant, Now};
-use crate::wire::{
-    self, Encodings, Frame, Framer, MessageWriter, Output, Plain, PlainCommands, WireError,
-    plain_reply,
-};
+use crate::wire::{self, Encodings, Plain, PlainCommands, WireError, plain_reply};
 use crate::worker::shard::ChannelReport;
-use crate::worker::shard::pause::{Pause, Pauses};
 
-/// One channel: its decoder, its state, what waits to be sent, and why it may not go on.
+/// What no call is noted with: the broker makes none.
+pub type NoCalls = std::convert::Infallible;
+
+/// One peer: its endpoint, what it counts, and when it must come on.
 #[derive(Debug)]
-pub struct Session {
-    /// Which channel.
+pub struct Peer {
+    /// Its channel.
     pub id: ChannelId,
-    /// The peer's address.
-    pub peer: Arc<str>,
+    /// Its address.
+    pub address: Arc<str>,
     /// Through which door it came in.
     pub door: Door,
     /// When it was opened.
     pub opened_at: Instant,
-    /// Takes framing off the peer's bytes.
-    pub framer: Framer,
-    /// The channel's state.
-    pub channel: Channel,
-    /// What waits to be sent.
-    pub output: Output,
+    /// What it says and what is said to it. It makes calls, we make none.
+    pub endpoint: Endpoint<NoCalls>,
     /// When the peer must have said Hello; `None` once it has.
     pub hello_deadline: Option<Instant>,
-    /// Why it is not read now.
-    pub pauses: Pauses,
     /// Whether it stands in the shard's queue of ready channels.
     pub is_ready: bool,
     /// What it counts against the memory: bytes of a message under way, and bytes unsent.
-    pub counted: Counted,
+    pub counted: Held,
     /// Whether the shard looks after its end.
     pub has_end_deadline: bool,
     /// Bytes sent when the end under way was last looked at.
     pub sent_at_check: u64,
     /// Bytes received.
     pub received_bytes: u64,
-    /// Bytes ever put into `output`.
-    queued_bytes: u64,
     /// Commands received.
     commands: u64,
     /// Commands answered with an error.
@@ -59,18 +50,9 @@ pub struct Session {
     /// The turn of the last command, and how many came in it.
     turn: u64,
     commands_in_turn: usize,
-    /// While the peer's end waits for the answers that there still are: `queued_bytes` when last
+    /// While the peer's end waits for the answers that there still are: bytes ever queued when last
     /// looked at.
     answered_bytes: Option<u64>,
-}
-
-/// Bytes held for one channel outside of the core.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
-    /// Of a message under way.
-    pub receiving: u64,
-    /// That wait to be sent.
-    pub unsent: u64,
 }
 
 /// What became of one frame.
@@ -88,7 +70,7 @@ pub enum Step {
     Malformed(WireError),
 }
 
-/// What a session's steps need of its shard.
+/// What a peer's steps need of its shard.
 #[derive(Debug)]
 pub struct Surroundings<'a> {
     /// The core.
@@ -129,34 +111,27 @@ impl Core for Submission<'_> {
     }
 }
 
-impl Session {
+impl Peer {
     /// A new channel; our Hello is in its output.
     pub fn open(
         id: ChannelId,
         now: Instant,
         door: Door,
-        peer: Arc<str>,
+        address: Arc<str>,
         limits: &wire::WireLimits,
-    ) -> Session {
-        let mut output = Output::default();
-        let channel = Channel::open(&service::SERVICES, &mut output);
-        let queued_bytes = output.len() as u64;
-        Session {
+    ) -> Peer {
+        Peer {
             id,
-            peer,
+            address,
             door,
             opened_at: now,
-            framer: Framer::new(limits.clone()),
-            channel,
-            output,
+            endpoint: Endpoint::open(&service::SERVICES, limits),
             hello_deadline: None,
-            pauses: Pauses::default(),
             is_ready: false,
-            counted: Counted::default(),
+            counted: Held::default(),
             has_end_deadline: false,
             sent_at_check: 0,
             received_bytes: 0,
-            queued_bytes,
             commands: 0,
             writes: false,
             errors: Cell::new(0),
@@ -164,21 +139,6 @@ impl Session {
             commands_in_turn: 0,
             answered_bytes: None,
         }
-    }
-
-    /// Whether further bytes of the peer can be taken in.
-    pub fn wants_input(&self) -> bool {
-        self.channel.takes_input() && self.pauses.is_empty()
-    }
-
-    /// Bytes that the driver has taken out of `output`, ever.
-    pub fn sent_bytes(&self) -> u64 {
-        self.queued_bytes - self.output.len() as u64
-    }
-
-    /// What it holds now.
-    pub fn count(&self) -> Counted {
-        Counted { receiving: self.framer.buffered_bytes() as u64, unsent: self.output.len() as u64 }
     }
 
     /// Commands received in turn number `turn`.
@@ -201,10 +161,10 @@ impl Session {
         most: usize,
         input: &mut &[u8],
     ) {
-        if !self.channel.is_open() || !self.framer.is_at_start() {
+        if !self.endpoint.inbound.takes_command() {
             return;
         }
-        let unsent = self.output.len();
+        let output = &mut self.endpoint.outbound.output;
         let mut commands = PlainCommands::new(input, around.limits);
         let mut taken = 0;
         let mut next = commands.take();
@@ -218,7 +178,7 @@ impl Session {
                         && taken < most
                         && writes.append(&payload(data, around.buffer, around.limits))
                     {
-                        plain_reply::success(&mut self.output, token);
+                        plain_reply::success(output, token);
                         *input = commands.rest();
                         taken += 1;
                         next = commands.take();
@@ -242,41 +202,45 @@ impl Session {
         self.commands_in_turn = self.commands_in(turn) + taken;
         self.turn = turn;
         self.commands += taken as u64;
-        self.count_queued(unsent);
     }
 
     /// Takes the next frame in and does what it says, up to what the core has to say about it.
     pub fn step(&mut self, around: Surroundings<'_>, turn: u64, input: &mut &[u8]) -> Step {
-        let message = match self.framer.decode(input) {
-            Ok(Some(Frame::Message(message))) => message,
-            Ok(Some(Frame::EndOfStream)) => return Step::Ended,
+        let Endpoint { inbound, outbound, .. } = &mut self.endpoint;
+        let done = match inbound.receive(around.limits, input) {
+            Err(error) => return Step::Malformed(error),
             Ok(None) => return Step::Starved,
-            Err(error) => return Step::Malformed(error),
-        };
-        let incoming = match self.channel.handle_message(message, around.limits) {
-            Ok(incoming) => incoming,
-            Err(error) => return Step::Malformed(error),
-        };
-        let unsent = self.output.len();
-        let done = match incoming {
-            Incoming::Nothing => return Step::Done,
-            Incoming::Hello => return Step::Hello,
-            Incoming::EarlyCommand { token } => {
-                MessageWriter::not_recognized(&mut self.output, &token);
-                self.count_error();
+            Ok(Some(Heard::End)) => return Step::Ended,
+            Ok(Some(Heard::Hello { services })) => {
+                outbound.greet(&services);
+                return Step::Hello;
+            }
+            // Events that nobody listens to.
+            Ok(Some(Heard::Nothing | Heard::Event { .. })) => return Step::Done,
+            Ok(Some(
+                Heard::Reply { token, .. }
+                | Heard::NotRecognized { token }
+                | Heard::Progress { token, .. },
+            )) => match outbound.take_call(&token) {
+                Ok((_, none)) => match none {},
+                Err(error) => return Step::Malformed(error),
+            },
+            Ok(Some(Heard::EarlyCommand { token })) => {
+                outbound.not_recognized(&token);
+                self.errors.set(self.errors.get() + 1);
                 Ok(Flow::Continue)
             }
-            Incoming::Command { token, service, name, arguments } => {
+            Ok(Some(Heard::Command { token, service, name, arguments })) => {
                 match service::find(&service, &name) {
                     None => {
-                        MessageWriter::not_recognized(&mut self.output, &token);
-                        self.count_error();
+                        outbound.not_recognized(&token);
+                        self.errors.set(self.errors.get() + 1);
                         Ok(Flow::Continue)
                     }
                     Some(handler) => {
                         let token = Token::new(&token);
-                        let zero_copy = self.channel.zero_copy();
-                        let (output, time) = (&mut self.output, around.now.unix_ms);
+                        let (zero_copy, time) = (outbound.zero_copy(), around.now.unix_ms);
+                        let output = &mut outbound.output;
                         let responder = Responder::new(output, zero_copy, token.as_bytes(), time)
                             .counting(&self.errors);
                         let mut core = Submission {
@@ -293,11 +257,10 @@ impl Session {
             }
         };
         self.count_command(turn);
-        self.count_queued(unsent);
         match done {
             Ok(flow) => {
                 if flow == Flow::Wait {
-                    self.pauses.insert(Pause::Core);
+                    self.endpoint.pauses.insert(Pause::Core);
                 }
                 Step::Done
             }
@@ -308,9 +271,8 @@ impl Session {
     /// Does what the core asks for this channel, as far as it is a message. What the other effects
     /// mean is the shard's business.
     pub fn write_effect(&mut self, effect: Effect, now: Now, encodings: &mut Encodings) {
-        let unsent = self.output.len();
-        let zero_copy = self.channel.zero_copy();
-        let output = &mut self.output;
+        let zero_copy = self.endpoint.outbound.zero_copy();
+        let output = &mut self.endpoint.outbound.output;
         match effect {
             Effect::Reply { token, reply, .. } => {
                 let responder = Responder::new(output, zero_copy, token.as_bytes(), now.unix_ms)
@@ -331,20 +293,20 @@ impl Session {
             }
             Effect::Resume { .. } | Effect::Finished { .. } => {}
         }
-        self.count_queued(unsent);
     }
 
     /// Notes that the peer has said its last, and gets the answers that there still are.
     pub fn begin_answering(&mut self) {
-        self.answered_bytes = Some(self.queued_bytes);
+        self.answered_bytes = Some(self.queued_bytes());
     }
 
     /// Whether another turn may answer more; asked once a turn. It may where this one did, or where
     /// the peer must take in what it has got before.
     pub fn may_get_more(&mut self) -> bool {
         let Some(answered_bytes) = self.answered_bytes else { return false };
-        self.answered_bytes = Some(self.queued_bytes);
-        self.pauses.contains(Pause::Unsent) || self.queued_bytes != answered_bytes
+        self.answered_bytes = Some(self.queued_bytes());
+        let is_paused = self.endpoint.pauses.contains(Pause::Unsent);
+        is_paused || self.queued_bytes() != answered_bytes
     }
 
     /// Ends the time of answers; false where it had ended or not begun.
@@ -352,41 +314,30 @@ impl Session {
         self.answered_bytes.take().is_some()
     }
 
-    /// Writes our end of stream.
-    pub fn close(&mut self) {
-        let unsent = self.output.len();
-        self.channel.close(&mut self.output);
-        self.count_queued(unsent);
-    }
-
-    fn count_error(&self) {
-        self.errors.set(self.errors.get() + 1);
-    }
-
     /// Commands answered with an error.
     pub fn errors(&self) -> u64 {
         self.errors.get()
     }
 
-    fn count_queued(&mut self, unsent_before: usize) {
-        self.queued_bytes += (self.output.len() - unsent_before) as u64;
+    fn queued_bytes(&self) -> u64 {
+        self.endpoint.outbound.output.queued_bytes()
     }
 
     /// A copy of the numbers.
     pub fn report(&self) -> ChannelReport {
-        let unsent_bytes = self.output.len() as u64;
+        let output = &self.endpoint.outbound.output;
         ChannelReport {
             id: self.id,
-            peer: self.peer.clone(),
+            peer: self.address.clone(),
             introduction: None,
             door: self.door,
             opened_at: self.opened_at,
-            services: self.channel.services().into(),
+            services: self.endpoint.inbound.services().into(),
             commands: self.commands,
             errors: self.errors.get(),
             received_bytes: self.received_bytes,
-            sent_bytes: self.sent_bytes(),
-            unsent_bytes,
+            sent_bytes: output.sent_bytes(),
+            unsent_bytes: output.len() as u64,
         }
     }
 }
