@@ -34,7 +34,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("config", &["worker"]),
-    ("inside", &["client", "id", "net", "wire", "worker"]),
+    ("inside", &["client", "endpoint", "id", "net", "wire", "worker"]),
     ("admin", &["client", "id", "inside", "stats", "stream", "time", "worker"]),
     (
         "server",
@@ -43,7 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "time", "wire", "worker",
         ],
     ),
-    ("client", &["wire", "id", "shown"]),
+    ("client", &["endpoint", "shown", "wire"]),
     ("bench", &["wire", "id", "shown", "time"]),
     ("cli", &["bench", "client", "config", "id", "server", "shown", "time", "wire"]),
 ];

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::json;
 
 use crate::client::link::Link;
 use crate::client::{
     Address, AttachOptions, Attached, CallId, ClientError, CreateOptions, Event, Key, ReadReply,
     Receiver, Reply, Sender, StreamEntry,
 };
-use crate::wire::MessageWriter;
+use crate::endpoint::Endpoint;
+use crate::wire::WireLimits;
 
 /// Idle time after which the system asks whether the peer is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -57,18 +57,17 @@ impl Connection {
         let unreachable = |error| ClientError::Unreachable { address: address.to_string(), error };
         let socket = open_socket(address, options.timeout).map_err(unreachable)?;
         socket.set_read_timeout(Some(options.timeout)).map_err(unreachable)?;
-        let link = Arc::new(Link::new(socket));
-        let services = match options.zero_copy {
-            true => json!(["ZeroCopy", "Locator"]),
-            false => json!(["Locator"]),
+        let services: &[&str] = match options.zero_copy {
+            true => &["ZeroCopy", "Locator"],
+            false => &["Locator"],
         };
-        link.queue(|output, _| {
-            MessageWriter::event(output, false, "Locator", "Hello").json(&services).end();
-        });
+        // A list of very many streams is one argument; the peer is one that we chose.
+        let limits = WireLimits { argument_bytes_max: 32 << 20, ..WireLimits::default() };
+        let (inbound, outbound) = Endpoint::open(services, &limits).split();
+        let link = Arc::new(Link::new(socket, outbound));
         link.flush().map_err(unreachable)?;
-        let mut receiver = Receiver::new(Arc::clone(&link));
+        let mut receiver = Receiver::new(Arc::clone(&link), inbound, limits);
         let services = receiver.receive_hello().map_err(|error| no_hello(address, error))?;
-        link.set_zero_copy(services.iter().any(|name| name == "ZeroCopy"));
         link.socket.set_read_timeout(None).map_err(unreachable)?;
         Ok(Connection { sender: Sender::new(link), receiver, services })
     }

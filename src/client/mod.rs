@@ -7,8 +7,10 @@
 //! The room never logs, never retries and never decides what a failure means to the user.
 
 mod address;
+mod commands;
 mod connection;
 mod error;
+mod incoming;
 mod link;
 mod options;
 mod receiver;
@@ -19,11 +21,14 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
+pub use crate::endpoint::CallId;
 pub use address::{Address, DEFAULT_PORT};
+pub(crate) use commands::Call;
 pub use connection::{ConnectOptions, Connection};
 pub use error::{CallError, ClientError};
+pub(crate) use incoming::{Decoded, interpret};
+pub use incoming::{Event, Incoming};
 pub use options::{AttachOptions, CreateOptions, Key, Position, StallTimeout};
-pub use receiver::{Event, Incoming, Receiver};
-pub use reply::{Attached, CallId, ReadReply, Reply, StreamEntry};
-pub(crate) use reply::{ReplyForm, read_reply};
+pub use receiver::Receiver;
+pub use reply::{Attached, ReadReply, Reply, StreamEntry};
 pub use sender::Sender;

@@ -5,60 +5,22 @@ use std::io::{self, IoSliceMut, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client::incoming::Decoded;
 use crate::client::link::Link;
-use crate::client::reply::read_reply;
-use crate::client::{CallError, CallId, ClientError, Reply};
-use crate::wire::{
-    Arguments, ErrorReport, Frame, Framer, Header, MessageWriter, Output, WireError, WireLimits,
-};
+use crate::client::{CallId, ClientError, Event, Incoming, Reply};
+use crate::endpoint::{ClosingReport, Heard, Inbound};
+use crate::wire::WireLimits;
 
 /// Bytes asked of the socket at once.
 const BUFFER_BYTES: usize = 256 << 10;
 /// How long the report of a peer that has ended may take.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A reply or an event, in the order in which they came.
-#[derive(Clone, Debug)]
-pub enum Incoming {
-    /// The answer to a command.
-    Reply {
-        /// Which call.
-        call: CallId,
-        /// The command, as `Service.name`.
-        command: &'static str,
-        /// What it brought.
-        result: Result<Reply, CallError>,
-    },
-    /// An event of the Streams service.
-    Event(Event),
-}
-
-/// An event of the Streams service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A stream of a subscribed type; the channel is connected to it.
-    Created {
-        /// Its type.
-        stream_type: String,
-        /// Its ID.
-        id: String,
-        /// The context that it belongs to.
-        context: Option<String>,
-    },
-    /// A stream is gone for this channel.
-    Disposed {
-        /// Its type.
-        stream_type: String,
-        /// Its ID.
-        id: String,
-    },
-}
-
 /// Takes in what the peer sends, and answers the peer's own commands.
 #[derive(Debug)]
 pub struct Receiver {
     link: Arc<Link>,
-    framer: Framer,
+    inbound: Inbound,
     limits: WireLimits,
     buffer: Box<[u8]>,
     /// The bytes of `buffer` that came and are not decoded.
@@ -69,20 +31,11 @@ pub struct Receiver {
     patience: Option<Duration>,
 }
 
-/// What one message came to.
-enum Decoded {
-    Incoming(Incoming),
-    Hello(Vec<String>),
-    Nothing,
-}
-
 impl Receiver {
-    pub(super) fn new(link: Arc<Link>) -> Receiver {
-        // A list of very many streams is one argument; the peer is one that we chose.
-        let limits = WireLimits { argument_bytes_max: 32 << 20, ..WireLimits::default() };
+    pub(super) fn new(link: Arc<Link>, inbound: Inbound, limits: WireLimits) -> Receiver {
         Receiver {
             link,
-            framer: Framer::new(limits.clone()),
+            inbound,
             limits,
             buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
             filled: 0..0,
@@ -130,7 +83,7 @@ impl Receiver {
         }
         let mut socket = &self.link.socket;
         let read = loop {
-            let result = match self.framer.direct() {
+            let result = match self.inbound.direct() {
                 Some(block) => {
                     let mut slices = [IoSliceMut::new(block), IoSliceMut::new(&mut self.buffer)];
                     socket.read_vectored(&mut slices)
@@ -145,12 +98,12 @@ impl Receiver {
         if read == 0 {
             return Err(ClientError::Disconnected(io::ErrorKind::UnexpectedEof.into()));
         }
-        let direct = match self.framer.direct() {
+        let direct = match self.inbound.direct() {
             Some(block) => block.len().min(read),
             None => 0,
         };
         if direct > 0 {
-            self.framer.filled(direct);
+            self.inbound.filled(direct);
         }
         self.filled = 0..read - direct;
         Ok(())
@@ -250,116 +203,31 @@ impl Receiver {
 
     fn decode(&mut self) -> Result<Option<Decoded>, ClientError> {
         let mut input = &self.buffer[self.filled.clone()];
-        let decoded = match self.framer.decode(&mut input)? {
-            Some(Frame::Message(body)) => {
-                let (header, arguments) = body.open(&self.limits)?;
-                Some(interpret(&self.link, header, arguments)?)
-            }
-            Some(Frame::EndOfStream) => {
-                let rest = input.to_vec();
-                return Err(ClientError::Closed { report: self.closing_report(&rest) });
-            }
-            None => None,
-        };
+        let heard = self.inbound.receive(&self.limits, &mut input)?;
+        let is_end = matches!(heard, Some(Heard::End));
+        let is_command = matches!(heard, Some(Heard::Command { .. } | Heard::EarlyCommand { .. }));
+        let decoded = heard.map(|heard| self.link.interpret(heard)).transpose()?;
         self.filled.start = self.filled.end - input.len();
+        if is_end {
+            return Err(ClientError::Closed { report: self.closing_report() });
+        }
+        if is_command {
+            // A broken socket shows at the next read.
+            let _ = self.link.flush_unless_busy();
+        }
         Ok(decoded)
     }
 
-    /// Reads the report behind the peer's end of stream, of which `rest` is here. What goes wrong
-    /// now matters no more.
-    fn closing_report(&mut self, rest: &[u8]) -> Option<String> {
+    /// Reads the report behind the peer's end of stream. What goes wrong now matters no more.
+    fn closing_report(&mut self) -> Option<String> {
         self.link.socket.set_read_timeout(Some(REPORT_TIMEOUT)).ok()?;
-        // The report has no header; with one of an event it can be read as a message.
-        let mut bytes = b"E\0Locator\0closed\0".to_vec();
-        bytes.extend_from_slice(rest);
-        let mut framer = Framer::new(self.limits.clone());
+        let mut report = ClosingReport::new(&self.limits);
         loop {
-            if let Some(Frame::Message(body)) = framer.decode(&mut &bytes[..]).ok()? {
-                let (_, mut arguments) = body.open(&self.limits).ok()?;
-                return ErrorReport::describe(&arguments.json().ok()?);
+            if let Some(text) = report.receive(&self.buffer[self.filled.clone()]) {
+                return text;
             }
-            bytes.resize(4096, 0);
-            let read = (&self.link.socket).read(&mut bytes).ok().filter(|&read| read > 0)?;
-            bytes.truncate(read);
+            let read = (&self.link.socket).read(&mut self.buffer).ok().filter(|&read| read > 0)?;
+            self.filled = 0..read;
         }
     }
-}
-
-fn interpret(
-    link: &Link,
-    header: Header<'_>,
-    arguments: Arguments<'_>,
-) -> Result<Decoded, WireError> {
-    match header {
-        Header::Reply { token } => {
-            let (id, call) = link.take_call(&token).ok_or_else(|| unknown_token(&token))?;
-            let result = read_reply(call.command, call.form, arguments)?;
-            Ok(Decoded::Incoming(Incoming::Reply { call: id, command: call.command, result }))
-        }
-        Header::NotRecognized { token } => {
-            let (id, call) = link.take_call(&token).ok_or_else(|| unknown_token(&token))?;
-            let error = CallError {
-                command: call.command,
-                code: CallError::NOT_RECOGNIZED,
-                text: "the peer does not know this command".to_owned(),
-            };
-            Ok(Decoded::Incoming(Incoming::Reply {
-                call: id,
-                command: call.command,
-                result: Err(error),
-            }))
-        }
-        Header::Event { service, name } => interpret_event(&service, &name, arguments),
-        Header::Command { token, service, name } => {
-            link.queue(|output, zero_copy| answer(output, zero_copy, &token, &service, &name));
-            // A broken socket shows at the next read.
-            let _ = link.flush_unless_busy();
-            Ok(Decoded::Nothing)
-        }
-        Header::Progress { .. } | Header::FlowControl { .. } => Ok(Decoded::Nothing),
-    }
-}
-
-fn interpret_event(
-    service: &[u8],
-    name: &[u8],
-    mut arguments: Arguments<'_>,
-) -> Result<Decoded, WireError> {
-    let event = match (service, name) {
-        (b"Locator", b"Hello") => {
-            let services = arguments.json()?;
-            let names = services.as_array().map(Vec::as_slice).unwrap_or_default();
-            let names = names.iter().filter_map(|name| name.as_str().map(str::to_owned));
-            return Ok(Decoded::Hello(names.collect()));
-        }
-        (b"Streams", b"created") => {
-            let stream_type = arguments.string()?.into_owned();
-            let id = arguments.string()?.into_owned();
-            // The first version of the service had no context.
-            let context = match arguments.is_empty() {
-                true => None,
-                false => arguments.optional_string()?.map(|context| context.into_owned()),
-            };
-            Event::Created { stream_type, id, context }
-        }
-        (b"Streams", b"disposed") => {
-            let stream_type = arguments.string()?.into_owned();
-            Event::Disposed { stream_type, id: arguments.string()?.into_owned() }
-        }
-        _ => return Ok(Decoded::Nothing),
-    };
-    Ok(Decoded::Incoming(Incoming::Event(event)))
-}
-
-/// Answers a command of the peer: `Locator.sync`, which every peer must know, and nothing else.
-fn answer(output: &mut Output, zero_copy: bool, token: &[u8], service: &[u8], name: &[u8]) {
-    if (service, name) == (b"Locator", b"sync") {
-        MessageWriter::reply(output, zero_copy, token).error(None).end();
-    } else {
-        MessageWriter::not_recognized(output, token);
-    }
-}
-
-fn unknown_token(token: &[u8]) -> WireError {
-    WireError::Protocol(format!("a reply to no command, token {}", token.escape_ascii()))
 }

@@ -7,10 +7,6 @@ use serde_json::Value;
 use crate::client::CallError;
 use crate::wire::{Arguments, Binary, ErrorReport, WireError};
 
-/// One call under way; its number is the token on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CallId(pub u64);
-
 /// What a successful call brought.
 #[derive(Clone, Debug)]
 pub enum Reply {
