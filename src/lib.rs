@@ -8,7 +8,7 @@
 //!   net/ ....... sockets, readiness, reading and writing ................. net/
 //!   transport/ . bytes carried, plain ............................... transport/
 //!   wire/ ...... frames and messages decoded ............. encoded ....... wire/
-//!   channel/ ... Hello, waiting, closing ................................. channel/
+//!   endpoint/ .. one peer: Hello, calls, output, its end ................. endpoint/
 //!   service/ ... arguments -> Command          Reply, Event -> message ... service/
 //!                        \                        ^
 //!   stream/ ............ the core: append, read, park, trim (no I/O, no clock)

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::config::{Error, Settings, file};
 
 /// Settings from the defaults, what the file says over them, and what `flags` (and the environment)
-/// change of that. The file is `path` where given; otherwise the first there is of `$XDG_CONFIG_HOME/weir/weir.toml`
-/// (`~/.config` where that is not set) and `/etc/weir/weir.toml`, and none is fine.
+/// change of that. The file is `path` where given; otherwise the first there is of
+/// `$XDG_CONFIG_HOME/weir/weir.toml` (`~/.config` where that is not set) and `/etc/weir/weir.toml`,
+/// and none is fine.
 ///
 /// # Errors
 /// The file cannot be read, is not TOML, has an unknown key, or a value from any source is out of

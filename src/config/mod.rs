@@ -1,7 +1,7 @@
 //! What an operator may set: file, environment and flags in, one immutable [`Settings`] out.
 //!
-//! The nearer source wins: flag, then environment, then file, then default. A key is spelled once, as
-//! the name of its field.
+//! The nearer source wins: flag, then environment, then file, then default. A key is spelled once,
+//! as the name of its field.
 
 mod address;
 mod error;

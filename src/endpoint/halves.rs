@@ -47,8 +47,8 @@ impl<N> Endpoint<N> {
     }
 
     /// Lets no further input count. Whoever drives the endpoint answers what pends, then calls
-    /// [`Endpoint::close`], which tells the report. False where the end had begun before; its report
-    /// stays.
+    /// [`Endpoint::close`], which tells the report. False where the end had begun before; its
+    /// report stays.
     pub fn finish(&mut self, report: Option<ErrorReport>) -> bool {
         let begins = self.inbound.stop();
         if begins {

@@ -22,8 +22,8 @@ impl ClosingReport {
         ClosingReport { framer, limits: limits.clone() }
     }
 
-    /// Takes further bytes in. `None`: the report is not whole yet. Then what it says, where it says
-    /// something that can be understood; what is wrong with it matters no more.
+    /// Takes further bytes in. `None`: the report is not whole yet. Then what it says, where that
+    /// can be understood; what is wrong with it matters no more.
     pub fn receive(&mut self, mut input: &[u8]) -> Option<Option<String>> {
         match self.framer.decode(&mut input) {
             Ok(None) => None,

@@ -281,7 +281,7 @@ fn a_caller_answers_sync_and_knows_nothing_else() {
 
 #[test]
 fn binary_data_goes_as_it_is_where_the_peer_knows_it() {
-    for (services, data) in [("ZeroCopy", "(2)hi|"), ("Locator", "\"aGk=\"|")] {
+    for (services, data) in [("ZeroCopy", "(2)\x03\x03\x02hi|"), ("Locator", "\"aGk=\"|")] {
         let mut endpoint = greeted();
         endpoint.outbound.greet(&[services.to_owned()]);
         endpoint.outbound.call("Streams.write", 0, |message| {
