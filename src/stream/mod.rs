@@ -48,6 +48,7 @@ pub use notice::{Happening, Notice};
 pub use options::{
     AttachOptions, Direction, From, PLACE_NAME_BYTES_MAX, Placing, Properties, StallTimeout,
 };
+pub use parties::Departed;
 pub use refusal::Refusal;
 pub use report::{EngineReport, PlaceReport, ReaderReport, StreamReport};
 pub use traffic::{Delivery, Policy, TYPES_MAX, Traffic, TypeTraffic};

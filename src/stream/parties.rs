@@ -48,6 +48,10 @@ pub(super) struct Party {
     pub(super) finishing: Finishing,
 }
 
+/// A channel that has nothing here, between two engines.
+#[derive(Debug)]
+pub struct Departed(pub(super) Box<Party>);
+
 /// How far the end of a channel has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finishing {
@@ -164,6 +168,19 @@ impl Party {
             served_in: 0,
             finishing: Finishing::No,
         }
+    }
+
+    /// Whether nothing is here that others could know of: no stream, no subscription, no command
+    /// that waits, no end under way.
+    pub(super) fn is_blank(&self) -> bool {
+        self.attachments.is_empty()
+            && self.finished.is_empty()
+            && self.subscriptions.is_empty()
+            && self.owned.is_empty()
+            && !self.must_wait()
+            && !self.reads_paused
+            && self.pending() == 0
+            && self.finishing == Finishing::No
     }
 
     /// Who it is, for the home of a stream.

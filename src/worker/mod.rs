@@ -39,5 +39,5 @@ pub use phase::{Phase, PhaseFlag};
 pub use placement::Placement;
 pub use poller::{Poller, Ready, SystemPoller, WAKE};
 pub use report::{Counters, TurnTime, WorkerReport};
-pub use shard::{ChannelReport, Identity, Limits, Shard, ShardReport};
+pub use shard::{Blank, ChannelReport, Identity, Limits, Shard, ShardReport};
 pub use tuning::Tuning;

@@ -1,5 +1,6 @@
 //! A worker without its thread and sockets.
 
+mod blank;
 mod ending;
 mod limits;
 mod memory;
@@ -25,6 +26,7 @@ use crate::time::{Instant, Now};
 use crate::wire::{Encodings, Output, WireError};
 
 pub use crate::service::Identity;
+pub use blank::Blank;
 pub use limits::Limits;
 pub use report::{ChannelReport, ShardReport};
 
@@ -136,12 +138,16 @@ impl Shard {
         self.hello_deadlines.insert((deadline, id));
         self.engine.open_through(id, Principal::everybody(), door, peer.address.clone());
         self.mark_ready(id);
+        self.refuse_while_draining(now, id);
+        id
+    }
+
+    fn refuse_while_draining(&mut self, now: Now, channel: ChannelId) {
         if self.is_draining {
             let text = "The broker is shutting down";
             let report = error_report(error_code::CHANNEL_CLOSED, now.unix_ms, text);
-            self.end_now(now, id, Some(report));
+            self.end_now(now, channel, Some(report));
         }
-        id
     }
 
     /// Takes bytes of the peer in and advances `input` behind them. What is left when it returns

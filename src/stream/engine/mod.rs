@@ -35,7 +35,7 @@ use crate::stream::front::Front;
 use crate::stream::home::Stream;
 use crate::stream::notice::Notices;
 use crate::stream::outgoing::Outgoing;
-use crate::stream::parties::{Attachment, Parties, Party};
+use crate::stream::parties::{Attachment, Departed, Parties, Party};
 use crate::stream::streams::Streams;
 use crate::stream::view::View;
 use crate::stream::{
@@ -131,6 +131,23 @@ impl Engine {
     ) {
         debug_assert_eq!(channel.worker, self.front.me);
         self.front.parties.insert(Party::new(channel, principal, door, peer));
+    }
+
+    /// Takes out a channel that has nothing here: no stream, no subscription, no command that
+    /// waits. `None`, and it stays, where it has something.
+    pub fn take_blank(&mut self, channel: ChannelId) -> Option<Departed> {
+        self.front.parties.get(channel).filter(|party| party.is_blank())?;
+        self.front.parties.remove(channel).map(Departed)
+    }
+
+    /// Takes on a channel that was taken out elsewhere, as `channel`.
+    pub fn put_blank(&mut self, channel: ChannelId, departed: Departed) {
+        debug_assert_eq!(channel.worker, self.front.me);
+        let mut party = *departed.0;
+        party.id = channel;
+        // Turns are counted by each engine for itself.
+        (party.served_bytes, party.served_in) = (0, 0);
+        self.front.parties.insert(party);
     }
 
     /// The broker stops: from now on no stream ends because its creator's channel does, so that no

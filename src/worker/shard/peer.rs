@@ -141,6 +141,14 @@ impl Peer {
         }
     }
 
+    /// Forgets what only the shard that it leaves knows: its place in queues, its share of a turn,
+    /// what it counts there.
+    pub fn leave(&mut self) {
+        self.is_ready = false;
+        self.counted = Held::default();
+        (self.turn, self.commands_in_turn) = (0, 0);
+    }
+
     /// Commands received in turn number `turn`.
     pub fn commands_in(&self, turn: u64) -> usize {
         if self.turn == turn { self.commands_in_turn } else { 0 }

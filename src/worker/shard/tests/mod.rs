@@ -1,5 +1,6 @@
 //! Whole brokers without threads and sockets: bytes of peers in, bytes to peers out.
 
+mod blank;
 mod broker;
 mod ending;
 mod memory;
