@@ -5,8 +5,8 @@ use slab::Slab;
 use crate::id::{ChannelId, WorkerId};
 use crate::worker::shard::peer::Peer;
 
-/// Peers by their channel's slot. A slot is used again, with another generation: the ID of a channel
-/// that is gone finds nothing.
+/// Peers by their channel's slot. A slot is used again, with another generation: the ID of a
+/// channel that is gone finds nothing.
 #[derive(Debug)]
 pub struct Peers {
     worker: WorkerId,
