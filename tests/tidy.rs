@@ -35,7 +35,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["worker"]),
     ("inside", &["client", "endpoint", "id", "net", "wire", "worker"]),
     ("admin", &["client", "id", "inside", "stats", "stream", "time", "worker"]),
-    ("server", &["admin", "config", "id", "inside", "net", "time", "worker"]),
+    (
+        "server",
+        &[
+            "admin", "config", "endpoint", "id", "inside", "net", "service", "time", "wire",
+            "worker",
+        ],
+    ),
     ("client", &["endpoint", "shown", "wire"]),
     ("bench", &["wire", "shown", "time"]),
     ("cli", &["bench", "client", "config", "server", "shown", "time"]),

@@ -5,6 +5,7 @@
 //! moment, without a worker: its input is thrown away until its end or until the time is over.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::IoSlice;
 use std::time::Duration;
@@ -12,11 +13,11 @@ use std::time::Duration;
 use mio::Registry;
 use mio::net::TcpStream;
 
-use crate::channel::Channel;
+use crate::endpoint::Endpoint;
 use crate::net::{Conn, Socket};
 use crate::service::{SERVICES, error_code, error_report};
 use crate::time::{Instant, Now};
-use crate::wire::Output;
+use crate::wire::WireLimits;
 
 /// Refused connections that are not closed yet. One more closes the oldest.
 const REFUSALS_MAX: usize = 64;
@@ -140,11 +141,10 @@ impl Refusal {
 
 /// Our Hello, and our end of stream with the reason.
 fn farewell(now: Now, why: &str) -> Vec<u8> {
-    let mut output = Output::default();
-    let mut channel = Channel::open(&SERVICES, &mut output);
-    channel.finish(Some(error_report(error_code::BUFFER_OVERFLOW, now.unix_ms, why)));
-    channel.close(&mut output);
-    output.to_vec()
+    let mut endpoint: Endpoint<Infallible> = Endpoint::open(&SERVICES, &WireLimits::default());
+    endpoint.finish(Some(error_report(error_code::BUFFER_OVERFLOW, now.unix_ms, why)));
+    endpoint.close();
+    endpoint.outbound.output.to_vec()
 }
 
 #[cfg(test)]
