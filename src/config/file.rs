@@ -61,7 +61,7 @@ mod tests {
             listen = ["TCP:127.0.0.1:1600", "[::1]:1600"]
             http = "off"
             workers = 3
-            pin = false
+            pin = true
             name = "lab 7"
             log = "debug"
 
@@ -87,7 +87,7 @@ mod tests {
                 ],
                 http: HttpAddress::Off,
                 workers: 3,
-                pin: false,
+                pin: true,
                 name: "lab 7".to_owned(),
                 log: LogLevel::Debug,
                 limits: LimitSettings {

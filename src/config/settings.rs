@@ -20,7 +20,9 @@ pub struct Settings {
     /// Worker threads, 1 to [`Settings::WORKERS_MAX`].
     #[serde(deserialize_with = "whole_number")]
     pub workers: u16,
-    /// Whether each worker stays on a core of its own, where there are as many workers as cores.
+    /// Whether each worker is bound to a core of its own, where there are as many workers as
+    /// cores. Off by default: a bound thread waits while other work has its core, which costs
+    /// latency wherever the machine does anything else.
     pub pin: bool,
     /// The broker's name, for people.
     pub name: String,
@@ -115,7 +117,7 @@ impl Settings {
             listen: vec![Address::loopback(Address::TCF_PORT)],
             http: HttpAddress::At(Address::loopback(Address::HTTP_PORT)),
             workers: default_workers(),
-            pin: true,
+            pin: false,
             name: "Weir".to_owned(),
             log: LogLevel::default(),
             limits: LimitSettings::default(),
@@ -284,7 +286,7 @@ mod tests {
             listen: vec!["[::1]:0".parse().unwrap(), "TCP::7".parse().unwrap()],
             http: HttpAddress::Off,
             workers: 7,
-            pin: false,
+            pin: true,
             name: "a \"b\" \\ \n ü".to_owned(),
             log: LogLevel::Warn,
             limits: LimitSettings {
