@@ -30,23 +30,44 @@ fn identity() -> Identity {
 
 /// Carries out one command, and gives what came of it: what the core was asked, or the answer.
 fn carry_out(text: &str) -> Result<String, WireError> {
+    let (asked, answer) = carry_out_bytes(&message(text))?;
+    assert!(answer.is_empty() != asked.is_empty(), "one of the two: {answer:?} {asked}");
+    Ok(if answer.is_empty() { asked } else { render(&answer) })
+}
+
+/// The same for any bytes: what the core was asked, and the answer.
+fn carry_out_bytes(bytes: &[u8]) -> Result<(String, Vec<u8>), WireError> {
     let limits = WireLimits::default();
     let mut framer = Framer::new(limits.clone());
-    let bytes = message(text);
-    let Ok(Some(Frame::Message(body))) = framer.decode(&mut bytes.as_slice()) else {
-        panic!("no message: {text}");
+    let Ok(Some(Frame::Message(body))) = framer.decode(&mut &*bytes) else {
+        panic!("no message: {bytes:?}");
     };
     let (header, arguments) = body.open(&limits)?;
-    let Header::Command { token, service, name } = header else { panic!("no command: {text}") };
+    let Header::Command { token, service, name } = header else { panic!("no command") };
     let mut output = Output::default();
     let mut core = Note::default();
     let handler = find(&service, &name).expect("a known command");
     let responder = Responder::new(&mut output, false, &token, 5);
     let flow = handler(Call { arguments, responder, identity: &identity() }, &mut core)?;
     assert_eq!(flow, Flow::Continue);
-    let answer = render(&output.to_vec());
-    assert!(answer.is_empty() != core.0.is_empty(), "one of the two: {answer} {}", core.0);
-    Ok(if answer.is_empty() { core.0 } else { answer })
+    Ok((core.0, output.to_vec()))
+}
+
+#[test]
+fn echo_gives_back_the_bytes_it_got() {
+    for (string, back) in [
+        (&b"plain"[..], &b"plain"[..]),
+        (b"\xed\xa0\x80", b"\xed\xa0\x80"),
+        (b"a\\ud800b", b"a\xed\xa0\x80b"),
+        (b"\\udfff\\ud800\\u0041", b"\xed\xbf\xbf\xed\xa0\x80A"),
+        (b"\\ud83d\\ude00", "\u{1f600}".as_bytes()),
+        (b"\xed\xa0\xbd\xed\xb8\x80", b"\xed\xa0\xbd\xed\xb8\x80"),
+        (b"\xff\xfe\\n", b"\xff\xfe\\n"),
+    ] {
+        let command = [b"C\x001\0Diagnostics\0echo\0\"", string, b"\"\0\x03\x01"].concat();
+        let answer = [b"R\x001\0\"", back, b"\"\0\x03\x01"].concat();
+        assert_eq!(carry_out_bytes(&command).unwrap().1, answer, "{}", string.escape_ascii());
+    }
 }
 
 #[track_caller]
@@ -143,6 +164,8 @@ fn malformed_arguments_close_the_channel_with_the_code_of_the_reference() {
         ("C|1|Streams|write|\"VS0\"|3|\"Y*Jj\"|", 8),
         ("C|1|Streams|write|\"VS0\"|3|(10)abc|", 2),
         ("C|1|Locator|sync|\"x\"|", 2),
+        ("C|1|StreamBroker|introduce|{\"Name\":7}|", 3),
+        ("C|1|StreamBroker|confirm|\"VS1\"|\"x\"|", 2),
         ("C|1|Diagnostics|echo|null|", 2),
         ("C|1|Diagnostics|echo|12|", 3),
         ("C|1|Diagnostics|echo|(3)abc|", 3),

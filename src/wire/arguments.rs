@@ -53,6 +53,12 @@ impl<'a> Arguments<'a> {
         self.optional_string()?.ok_or_else(|| WireError::Json("Expected a string, got null".into()))
     }
 
+    /// The same as bytes, whatever they are: for what is to come back as it was.
+    pub fn required_bytes(&mut self) -> Result<Vec<u8>, WireError> {
+        self.value(|scanner| scanner.byte_string())?
+            .ok_or_else(|| WireError::Json("Expected a string, got null".into()))
+    }
+
     /// An integer as the reference reads it: `-?[0-9]+`, wrapping modulo 2^64; seen as unsigned, so
     /// -1 is `u64::MAX`.
     pub fn integer(&mut self) -> Result<u64, WireError> {

@@ -6,8 +6,13 @@ use crate::wire::Output;
 
 /// Puts a string in its quotes. What it puts never holds an ESC.
 pub(crate) fn put_string(output: &mut Output, text: &str) {
+    put_bytes(output, text.as_bytes());
+}
+
+/// The same for bytes that may be no UTF-8.
+pub(crate) fn put_bytes(output: &mut Output, bytes: &[u8]) {
     output.put_slice(b"\"");
-    let mut rest = text.as_bytes();
+    let mut rest = bytes;
     while let Some(at) = rest.iter().position(|byte| is_escaped(*byte)) {
         output.put_slice(&rest[..at]);
         put_escape(output, rest[at]);

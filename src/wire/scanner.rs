@@ -6,6 +6,30 @@ use memchr::{memchr, memchr2};
 
 use crate::wire::{WireError, WireLimits, base64_text};
 
+/// What an escape stands for.
+enum Escape {
+    Char(char),
+    /// Half of a surrogate pair without the other, which no UTF-8 has.
+    Half([u8; 3]),
+}
+
+/// Text with every fault replaced by one mark, a surrogate half too.
+fn replace_invalid(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let Err(error) = std::str::from_utf8(rest) else { break };
+        let (valid, faulty) = rest.split_at(error.valid_up_to());
+        text.push_str(&String::from_utf8_lossy(valid));
+        text.push(char::REPLACEMENT_CHARACTER);
+        let is_half = matches!(faulty, [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..]);
+        let len = if is_half { 3 } else { error.error_len().unwrap_or(faulty.len()) };
+        rest = &faulty[len..];
+    }
+    text.push_str(&String::from_utf8_lossy(rest));
+    text
+}
+
 /// Reads values from the front of `rest`.
 #[derive(Debug)]
 pub(crate) struct Scanner<'b> {
@@ -75,6 +99,19 @@ impl<'b> Scanner<'b> {
         }
     }
 
+    /// A string's bytes as they are, or `None` for `null`: what is no UTF-8 stays, and so does a
+    /// half of a surrogate pair, in the three bytes that an encoder without a care gives it.
+    pub(crate) fn byte_string(&mut self) -> Result<Option<Vec<u8>>, WireError> {
+        match self.peek_value() {
+            Some(b'"') => {
+                self.rest = &self.rest[1..];
+                self.unescape(Vec::new()).map(Some)
+            }
+            Some(b'n') => self.word("null").map(|()| None),
+            _ => Err(WireError::Protocol("An argument is not a string".into())),
+        }
+    }
+
     /// A string in its quotes, of which the first was seen.
     pub(crate) fn quoted(&mut self) -> Result<Cow<'b, str>, WireError> {
         let text = &self.rest[1..];
@@ -89,11 +126,15 @@ impl<'b> Scanner<'b> {
             return Ok(String::from_utf8_lossy(&text[..end]));
         }
         self.rest = &text[end..];
-        self.unescape(text[..end].to_vec()).map(Cow::Owned)
+        let bytes = self.unescape(text[..end].to_vec())?;
+        Ok(Cow::Owned(match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => replace_invalid(error.as_bytes()),
+        }))
     }
 
     /// The rest of a string from its first escape on, behind the bytes that are `done`.
-    fn unescape(&mut self, mut done: Vec<u8>) -> Result<String, WireError> {
+    fn unescape(&mut self, mut done: Vec<u8>) -> Result<Vec<u8>, WireError> {
         loop {
             let Some(at) = memchr2(b'"', b'\\', self.rest) else {
                 self.rest = &[];
@@ -104,18 +145,19 @@ impl<'b> Scanner<'b> {
             let is_end = self.rest[at] == b'"';
             self.rest = &self.rest[at + 1..];
             if is_end {
-                return Ok(match String::from_utf8(done) {
-                    Ok(text) => text,
-                    Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-                });
+                return Ok(done);
             }
-            let char = self.escape()?;
-            done.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+            match self.escape()? {
+                Escape::Char(char) => {
+                    done.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+                }
+                Escape::Half(bytes) => done.extend_from_slice(&bytes),
+            }
         }
     }
 
     /// What stands behind a backslash.
-    fn escape(&mut self) -> Result<char, WireError> {
+    fn escape(&mut self) -> Result<Escape, WireError> {
         let Some((&byte, rest)) = self.rest.split_first() else {
             return Err(self.expected("an escape"));
         };
@@ -133,12 +175,11 @@ impl<'b> Scanner<'b> {
             _ => return Err(self.expected("an escape")),
         };
         self.rest = rest;
-        Ok(char)
+        Ok(Escape::Char(char))
     }
 
-    /// What stands behind `\u`: four digits, or the two halves of a surrogate pair. A half alone is
-    /// replaced.
-    fn unicode_escape(&mut self) -> Result<char, WireError> {
+    /// What stands behind `\u`: four digits, or the two halves of a surrogate pair.
+    fn unicode_escape(&mut self) -> Result<Escape, WireError> {
         let high = self.four_digits()?;
         if let 0xd800..=0xdbff = high
             && self.rest.starts_with(b"\\u")
@@ -147,11 +188,17 @@ impl<'b> Scanner<'b> {
             self.rest = &self.rest[2..];
             if let low @ 0xdc00..=0xdfff = self.four_digits()? {
                 let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-                return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+                return Ok(Escape::Char(char::from_u32(code).unwrap_or_default()));
             }
             self.rest = behind_high;
         }
-        Ok(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER))
+        Ok(match char::from_u32(high) {
+            Some(char) => Escape::Char(char),
+            None => {
+                let low_bits = |shift: u32| 0x80 | (high >> shift & 0x3f) as u8;
+                Escape::Half([0xe0 | (high >> 12) as u8, low_bits(6), low_bits(0)])
+            }
+        })
     }
 
     fn four_digits(&mut self) -> Result<u32, WireError> {

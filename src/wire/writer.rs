@@ -81,6 +81,12 @@ impl<'a> MessageWriter<'a> {
         self.nul()
     }
 
+    /// A string argument of bytes that may be no UTF-8.
+    pub fn byte_string(self, bytes: &[u8]) -> MessageWriter<'a> {
+        json_text::put_bytes(self.output, bytes);
+        self.nul()
+    }
+
     /// An unsigned integer argument, in decimal.
     pub fn integer(self, number: u64) -> MessageWriter<'a> {
         put_integer(self.output, number);
