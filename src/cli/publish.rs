@@ -226,8 +226,8 @@ impl Copy<'_> {
                 return Err(anyhow::Error::from(Interrupted(why)).context(doubt()));
             }
             TakenUp::Gone => {
-                let why = "the broker does not know it, or not by this key: either the broker was started \
-                           anew, or the time to come back was over"
+                let why = "the broker does not know it, or not by this key: either the broker was \
+                           restarted, or the time to come back was over"
                     .to_owned();
                 return Err(anyhow::Error::from(Interrupted(why)).context(doubt()));
             }

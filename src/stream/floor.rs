@@ -3,7 +3,7 @@
 use crate::id::Offset;
 
 /// The lowest of a set of offsets. Valid floors are exact; one that lost its last holder is found
-/// anew on demand, so a round in which every reader moves costs one search.
+/// again on demand, so a round in which every reader moves costs one search.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Floor {
     at: Offset,

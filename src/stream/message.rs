@@ -176,7 +176,7 @@ pub(super) enum Body {
 #[derive(Debug)]
 pub(super) struct Grant {
     pub(super) meta: Arc<Meta>,
-    /// The how-manieth leave for this worker; `None`: the channel may not read, only write.
+    /// The number of this leave among those for this worker; `None`: the channel may only write.
     pub(super) attach: Option<u32>,
     pub(super) position: Offset,
     pub(super) lost: u64,

@@ -70,9 +70,9 @@ mod tests {
         let other = encodings.quoted(&[data.slice(1..)]).unwrap();
         assert_eq!(other.len(), (3 * SHARED_BYTES_MIN - 1).div_ceil(3) * 4 + 2);
         encodings.clear();
-        let anew = encodings.quoted(&pieces).unwrap();
-        assert_ne!(first.as_ptr(), anew.as_ptr());
-        assert_eq!(first, anew);
+        let again = encodings.quoted(&pieces).unwrap();
+        assert_ne!(first.as_ptr(), again.as_ptr());
+        assert_eq!(first, again);
         assert!(first.starts_with(b"\"BwcH") && first.ends_with(b"BwcH\""));
     }
 

@@ -40,7 +40,7 @@ const WRITERS_TIME: Duration = Duration::from_millis(4);
 const SETTLE_TIME: Duration = Duration::from_millis(4);
 
 /// Sessions that do not write which are attended to in one turn at least. Where little else is to
-/// do, writers are then looked for anew, so that a write does not wait behind the reads of all its
+/// do, writers are then looked for again, so that a write does not wait behind the reads of all its
 /// readers.
 const OTHERS_PER_TURN_MIN: usize = 16;
 

@@ -296,7 +296,7 @@ impl<P: Poller> Worker<P> {
     }
 
     /// Closes the connections whose linger timeout is over. A peer that still takes the last bytes
-    /// in is given the time anew.
+    /// in is given the whole time again.
     pub(super) fn end_lingering(&mut self) {
         while let Some(&(deadline, key)) = self.lingering.front() {
             let session = self.sessions.get_mut(key);

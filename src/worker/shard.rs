@@ -114,8 +114,8 @@ impl Shard {
         }
     }
 
-    /// Takes new bounds over. What peers may send is bounded anew for channels to come, timeouts
-    /// for what begins now, and everything else at once.
+    /// Takes new bounds over. Those on what peers may send count for channels to come, timeouts for
+    /// what begins now, and everything else counts at once.
     pub fn set_limits(&mut self, limits: Limits) {
         self.engine.set_limits(limits.stream.clone());
         self.limits = limits;

@@ -178,11 +178,11 @@ fn reader_does_not_go_on_with_a_stream_of_another_broker() {
     let anew = TestServer::start_with(&["--workers", "1", "--listen", &address]);
     let mut writer = anew.peer();
     let other = writer.create("T", json!({}));
-    assert_eq!(other, stream, "the IDs begin anew");
+    assert_eq!(other, stream, "the IDs begin from the first again");
     assert_eq!(writer.write(&other, b"other bytes"), 0);
     let outcome = tail.wait();
     assert_eq!((outcome.code, &*outcome.stdout), (Some(75), &b"old"[..]), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("started anew"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("restarted"), "{}", outcome.stderr);
 }
 
 #[test]

@@ -202,14 +202,14 @@ impl Find {
         self.args.follow
     }
 
-    /// Connects anew after `error` broke the search for a stream. Gives the streams that waited for
-    /// their turn and are gone.
+    /// Connects again after `error` broke the search for a stream. Gives the streams that waited
+    /// for their turn and are gone.
     pub(super) fn come_back(&mut self, error: anyhow::Error) -> anyhow::Result<Vec<String>> {
         let (_, unread) = self.reconnect(error, |_, _| Ok(()))?;
         Ok(unread)
     }
 
-    /// Connects anew after `error` broke the reading of a stream, and reads it on from `position`.
+    /// Connects again after `error` broke the reading of a stream, and reads it on from `position`.
     pub(super) fn resume(
         &mut self,
         id: &str,
@@ -222,7 +222,7 @@ impl Find {
         };
         let (attached, unread) = self.reconnect(error, |connection, is_same_broker| {
             if !is_same_broker {
-                return Ok(Err("the broker was started anew and has lost its streams".to_owned()));
+                return Ok(Err("the broker was restarted and has lost its streams".to_owned()));
             }
             match connection.attach(id, &options) {
                 Ok(attached) => Ok(Ok(attached)),
@@ -282,7 +282,7 @@ impl Find {
                 self.connection.sender().attach(id, &KEPT_FOR_LATER);
             }
         } else {
-            // The IDs are given out anew.
+            // The same IDs are given out again.
             self.passed.clear();
             unread.extend(self.next.drain(..));
             self.broker_id = broker_id;

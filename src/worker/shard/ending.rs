@@ -68,7 +68,7 @@ impl Shard {
     }
 
     /// Gives up the ends whose peers have taken nothing in for the linger timeout. What a slow peer
-    /// takes in, however little, gives it the time anew.
+    /// takes in, however little, gives it the whole time again.
     pub(super) fn abandon_stuck_ends(&mut self, now: Now) {
         while let Some(&(deadline, channel)) = self.end_deadlines.front() {
             if deadline > now.instant {

@@ -28,7 +28,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Counts anew what a channel holds.
+    /// Counts what a channel holds now, in place of what it held.
     pub(super) fn count(&mut self, engine: &mut Engine, peer: &mut Peer) {
         let now = peer.endpoint.held();
         self.replace(engine, peer.counted, now);
