@@ -34,7 +34,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("config", &["worker"]),
     ("inside", &["client", "endpoint", "id", "net", "wire", "worker"]),
-    ("admin", &["client", "id", "inside", "stats", "stream", "time", "worker"]),
+    ("admin", &["client", "id", "inside", "net", "stats", "stream", "time", "worker"]),
     (
         "server",
         &[
@@ -54,6 +54,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main"]),
     ("crossbeam", &["worker", "cli"]),
     ("http_body", &["admin"]),
+    ("hyper", &["admin"]),
+    ("hyper_util", &["admin"]),
     ("indicatif", &["cli"]),
     ("hdrhistogram", &["bench"]),
     ("mio", &["net", "worker", "server", "bench"]),

@@ -1,8 +1,9 @@
 //! Answers that several paths give. Each error is one line of text that says what to do.
 
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json, Response};
 
+use crate::admin::serving::CONNECTIONS_MAX;
 use crate::client::CallError;
 #[cfg(unix)]
 use crate::inside::LinkError;
@@ -21,6 +22,22 @@ impl IntoResponse for Silent {
     fn into_response(self) -> Response {
         (StatusCode::SERVICE_UNAVAILABLE, format!("503: {self}\n")).into_response()
     }
+}
+
+/// The answer to a method that a path does not have; `Allow` names those that it has.
+pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let text = format!("405: {} cannot be asked for with {method}; ", uri.path());
+    let hint = "the Allow header has what can, GET /nothing all paths\n";
+    (StatusCode::METHOD_NOT_ALLOWED, text + hint).into_response()
+}
+
+/// The answer to everything but `/healthz` where there is no room for a whole connection.
+pub(crate) async fn busy() -> Response {
+    let text = format!(
+        "503: {CONNECTIONS_MAX} HTTP connections are at work, or the process has no file \
+         descriptor left; only /healthz is answered\n"
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
 /// JSON that is of this moment only.

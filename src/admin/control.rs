@@ -3,15 +3,20 @@
 use std::io;
 use std::net::TcpListener;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tracing::{error, warn};
+use tracing::error;
 
-use crate::admin::bounded::{Bounded, Peer};
 use crate::admin::guard::Guard;
-use crate::admin::routes::{State, router};
+use crate::admin::routes::{State, routers};
+use crate::admin::serving::Serving;
 use crate::inside::Workers;
 use crate::time::Clock;
+
+/// How long an HTTP request's head may take to come, unless the settings say otherwise. People type
+/// requests in less, and a client that keeps its connection open for longer connects again.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the answers say beside the workers' numbers.
 #[derive(Clone, Debug)]
@@ -22,6 +27,8 @@ pub struct About {
     pub host: String,
     /// Started with the broker.
     pub clock: Clock,
+    /// How long an HTTP request's head may take to come, and how long a connection may be idle.
+    pub head_timeout: Duration,
 }
 
 /// The running control thread.
@@ -38,24 +45,21 @@ impl Control {
     /// What the system says.
     pub fn start(listener: TcpListener, workers: Workers, about: About) -> io::Result<Control> {
         let guard = Guard::new(listener.local_addr()?.ip(), &about.host);
+        let head_timeout = about.head_timeout;
         let state = State::new(workers, about);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = Builder::new().name("weir-control".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 let listener = match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => Bounded::new(listener),
+                    Ok(listener) => listener,
                     Err(error) => {
                         error!(%error, "HTTP is not served");
                         return;
                     }
                 };
-                let service = router(state, guard).into_make_service_with_connect_info::<Peer>();
-                tokio::spawn(async move {
-                    if let Err(error) = axum::serve(listener, service).await {
-                        warn!(%error, "HTTP is no longer served");
-                    }
-                });
+                let routers = routers(state, guard);
+                tokio::spawn(Serving::new(listener, routers, head_timeout).run());
                 // Sent, or dropped with its owner: either way it is over. The runtime's end drops
                 // every connection, so that none can hold the server up.
                 let _ = stopped.await;

@@ -13,8 +13,13 @@ pub(crate) struct Provenance<'a> {
     /// `Sec-Fetch-Site`.
     pub(crate) fetch_site: Option<&'a str>,
     /// Whether somebody follows a link or types an address: the answer replaces the page that they
-    /// came from, and no page gets to see it.
+    /// came from, and no page gets to see it. Never true of what does more than answer: a tail reads
+    /// a stream, and may hold it up.
     pub(crate) is_navigation: bool,
+    /// A header of these that is there twice: which of them counts is anybody's guess.
+    pub(crate) twice: Option<&'static str>,
+    /// The host in the request's first line, where there is one: it counts before the header.
+    pub(crate) target: Option<&'a str>,
 }
 
 /// Checks where requests come from.
@@ -31,6 +36,10 @@ pub(crate) struct Guard {
 pub(crate) enum Denied {
     #[error("403: the request has no Host header\n")]
     HostMissing,
+    #[error("403: the request has more than one {0} header\n")]
+    Twice(&'static str),
+    #[error("403: the host in the request's first line is not that of its Host header\n")]
+    Target,
     #[error(
         "403: this server does not answer to the host name {0:?}; use localhost or its IP address\n"
     )]
@@ -48,9 +57,15 @@ impl Guard {
 
     /// Whether a request with these headers may be answered.
     pub(crate) fn check(&self, from: Provenance<'_>) -> Result<(), Denied> {
+        if let Some(name) = from.twice {
+            return Err(Denied::Twice(name));
+        }
         let host = from.host.ok_or(Denied::HostMissing)?;
-        if !self.is_own(host_name(host)) {
+        if !host_name(host).is_some_and(|name| self.is_own(name)) {
             return Err(Denied::Host(host.to_owned()));
+        }
+        if from.target.is_some_and(|target| target != host) {
+            return Err(Denied::Target);
         }
         // The page came from us: same scheme, host and port.
         if let Some(origin) = from.origin
@@ -78,12 +93,19 @@ impl Guard {
     }
 }
 
-/// The name in a `Host` header: without the port, and without the brackets of IPv6.
-fn host_name(host: &str) -> &str {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    host.split(':').next().unwrap_or(host)
+/// The name in a `Host` header: without the port, and without the brackets of IPv6. `None` for what
+/// is no host and port.
+fn host_name(host: &str) -> Option<&str> {
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => {
+            let (name, port) = rest.split_once(']')?;
+            name.parse::<std::net::Ipv6Addr>().ok()?;
+            (name, port)
+        }
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let is_port = |digits: &str| digits.parse::<u16>().is_ok() && !digits.starts_with('+');
+    (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some(name)
 }
 
 #[cfg(test)]
@@ -121,8 +143,26 @@ mod tests {
 
     #[test]
     fn other_names_are_refused() {
-        for host in ["evil.example", "evil.example:9534", "localhost.evil.example", "192.0.2.7", ""]
-        {
+        for host in [
+            "evil.example",
+            "evil.example:9534",
+            "localhost.evil.example",
+            "192.0.2.7",
+            "",
+            "localhost:80:80",
+            "localhost:",
+            "localhost:+80",
+            "localhost:http",
+            "localhost@evil.example",
+            "evil.example:80@localhost",
+            "localhost, evil.example",
+            " localhost",
+            "[::1",
+            "[::1]evil.example",
+            "[localhost]",
+            "localhost/evil.example",
+            "(not text)",
+        ] {
             assert_eq!(
                 check(&guard("127.0.0.1", "127.0.0.1"), Some(host), None),
                 Err(Denied::Host(host.to_owned()))
@@ -150,7 +190,7 @@ mod tests {
         let check = |site, is_navigation| {
             let host = Some("localhost:9534");
             let fetch_site = Some(site);
-            guard.check(Provenance { host, origin: None, fetch_site, is_navigation })
+            guard.check(Provenance { host, fetch_site, is_navigation, ..Provenance::default() })
         };
         for site in ["same-origin", "none"] {
             assert_eq!(check(site, false), Ok(()));
@@ -159,5 +199,16 @@ mod tests {
             assert_eq!(check(site, false), Err(Denied::Site(site.to_owned())));
             assert_eq!(check(site, true), Ok(()));
         }
+    }
+
+    #[test]
+    fn headers_that_are_there_twice_and_another_host_in_the_first_line_are_refused() {
+        let guard = guard("127.0.0.1", "127.0.0.1");
+        let own = Provenance { host: Some("localhost:9534"), ..Provenance::default() };
+        let twice = Provenance { twice: Some("Origin"), ..own };
+        assert_eq!(guard.check(twice), Err(Denied::Twice("Origin")));
+        let target = |target| guard.check(Provenance { target: Some(target), ..own });
+        assert_eq!(target("localhost:9534"), Ok(()));
+        assert_eq!(target("evil.example"), Err(Denied::Target));
     }
 }

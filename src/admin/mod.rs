@@ -5,7 +5,6 @@
 //! `collect` asks, `snapshot` is what is answered, `guard` says who may ask, `routes` joins them.
 
 mod answers;
-mod bounded;
 mod collect;
 mod control;
 mod guard;
@@ -13,8 +12,9 @@ mod metrics;
 mod page;
 mod query;
 mod routes;
+mod serving;
 mod snapshot;
 #[cfg(unix)]
 mod streams;
 
-pub use control::{About, Control};
+pub use control::{About, Control, HEAD_TIMEOUT};

@@ -177,16 +177,24 @@ impl Link {
         call: CallId,
     ) -> Result<Result<Reply, CallError>, LinkError> {
         let silent = LinkError::Silent(Silent(self.worker));
-        let answer = async {
-            self.flush().await?;
-            loop {
-                let answer = self.receive().await?;
-                if answer.call == call {
-                    return Ok(answer.result);
-                }
+        timeout(ANSWER_TIMEOUT, self.answer_to(call)).await.unwrap_or(Err(silent))
+    }
+
+    /// Like [`Link::wait`], but for as long as it takes: for a command that others may hold up.
+    ///
+    /// # Errors
+    /// The channel is over.
+    pub(crate) async fn answer_to(
+        &mut self,
+        call: CallId,
+    ) -> Result<Result<Reply, CallError>, LinkError> {
+        self.flush().await?;
+        loop {
+            let answer = self.receive().await?;
+            if answer.call == call {
+                return Ok(answer.result);
             }
-        };
-        timeout(ANSWER_TIMEOUT, answer).await.unwrap_or(Err(silent))
+        }
     }
 
     /// Ends the channel in good order, so that it does not count as broken. A worker that takes

@@ -3,7 +3,6 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use mio::{Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
 
@@ -81,13 +80,18 @@ impl Conn {
     }
 }
 
-fn set_options(socket: &TcpStream) -> io::Result<()> {
+/// Sets the options of a TCP connection: no delay, and questions to a peer that is silent.
+///
+/// # Errors
+/// What the system says (the peer may be gone already).
+pub fn set_options<'s>(socket: impl Into<SockRef<'s>>) -> io::Result<()> {
+    let socket = socket.into();
     // We gather replies ourselves; the kernel should hold none back for an acknowledgement.
-    socket.set_nodelay(true)?;
+    socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     #[cfg(not(any(target_os = "openbsd", target_os = "redox", target_os = "haiku")))]
     let keepalive = keepalive.with_retries(KEEPALIVE_RETRIES);
-    SockRef::from(socket).set_tcp_keepalive(&keepalive)
+    socket.set_tcp_keepalive(&keepalive)
 }
 
 /// Repeats a call that a signal interrupted.

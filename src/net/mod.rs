@@ -7,7 +7,7 @@ mod conn;
 mod listener;
 mod socket;
 
-pub use conn::Conn;
+pub use conn::{Conn, set_options};
 pub use listener::{AcceptError, Listener};
 pub use socket::Socket;
 #[cfg(unix)]

@@ -118,6 +118,66 @@ fn a_full_stream_slows_the_body_down() {
 }
 
 #[test]
+fn what_curl_uploads_becomes_a_stream() {
+    let server = TestServer::start();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("boot.log");
+    std::fs::write(&file, b"from a file\n").expect("it can be written");
+    let http = server.http_address();
+    let upload = |from: &str, url: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-T", from, url]).stdin(std::process::Stdio::piped());
+        let mut curl = Tool::start_command(curl);
+        curl.take_stdin().write_all(b"from a program\n").expect("it takes its input");
+        let outcome = curl.wait();
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let told: Value = serde_json::from_slice(&outcome.stdout).expect("JSON");
+        let id = told["id"].as_str().expect("an ID").to_owned();
+        let mut row = request(http, &format!("GET /streams/{id}"), &[]);
+        let row: Value = serde_json::from_str(&row.text()).expect("JSON");
+        let mut tail = request(http, &format!("GET /streams/{id}/tail"), &[]);
+        (row["name"].clone(), tail.text())
+    };
+    let file = file.to_str().expect("a path in UTF-8");
+    for (from, path, name, text) in [
+        (file, "streams?", Value::Null, "from a file\n"),
+        ("-", "streams?", Value::Null, "from a program\n"),
+        (file, "streams/?", json!("boot.log"), "from a file\n"),
+        (file, "streams/?name=mine&", json!("mine"), "from a file\n"),
+        ("-", "streams/?", Value::Null, "from a program\n"),
+    ] {
+        let url = format!("http://{http}/{path}type=Log&linger=60000");
+        assert_eq!(upload(from, &url), (name, text.to_owned()), "{from} {path}");
+    }
+}
+
+#[test]
+fn an_upload_onto_a_bus_waits_for_what_others_have_parked() {
+    let server = TestServer::start_with(&["--workers", "1"]);
+    let mut socket = begin(&server, "?type=T&direction=bus&buffer=1000&stall_timeout=null");
+    chunk(&mut socket, &[b'a'; 600]);
+    let stream = the_stream(&server)["id"].as_str().expect("an ID").to_owned();
+    let mut other = server.peer();
+    assert_eq!(other.attach(&stream, json!({})).0, 0);
+    wait_until(PATIENCE, "the first bytes are in", || the_stream(&server)["end"] == 600);
+    let parked = other.start_write(&stream, &[b'b'; 1000]);
+    wait_until(PATIENCE, "it is parked", || the_stream(&server)["parked_writes"] == 1);
+    socket.write_all(b"0\r\n\r\n").expect("the broker reads");
+    // Longer than the broker may take for what it can do at once.
+    let uptime = || server.stats()["uptime_ms"].as_u64().expect("a number");
+    let until = uptime() + 2500;
+    wait_until(PATIENCE, "some time has passed", || uptime() > until);
+    let mut taken = 0;
+    while taken < 1600 {
+        taken += other.read(&stream, 1000).data.len();
+    }
+    assert_eq!(other.code_of(&parked), 0);
+    let mut answer = Answer::of(socket, true);
+    let text = answer.text();
+    assert_eq!(answer.status, 201, "{text}");
+}
+
+#[test]
 fn wrong_uploads_are_told_what_is_wrong() {
     let server = TestServer::start();
     for (query, status, says) in [

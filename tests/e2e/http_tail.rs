@@ -113,6 +113,18 @@ fn answers_to_wrong_requests_say_what_to_do() {
         assert_eq!(answer.status, status, "{path}: {text}");
         assert!(text.contains(says), "{path}: {text}");
     }
+    for (method, path, allowed) in [
+        ("POST", "/stats".to_owned(), "GET"),
+        ("DELETE", "/streams".to_owned(), "POST"),
+        ("POST", format!("/streams/{stream}/tail"), "GET"),
+        ("PATCH", "/".to_owned(), "GET"),
+    ] {
+        let mut answer = request(http, &format!("{method} {path}"), &["Content-Length: 0"]);
+        let text = answer.text();
+        assert_eq!(answer.status, 405, "{method} {path}: {text}");
+        assert!(text.starts_with("405: ") && text.contains(method), "{text}");
+        assert!(answer.header("allow").is_some_and(|has| has.contains(allowed)), "{answer:?}");
+    }
     let mut head = request(http, &format!("HEAD /streams/{stream}/tail"), &[]);
     assert_eq!((head.status, head.number("weir-position"), head.bytes().len()), (200, 0, 0));
     let mut list = request(http, "GET /streams", &[]);
@@ -131,7 +143,7 @@ fn no_path_answers_to_a_foreign_page() {
     let mut writer = server.peer();
     let stream = writer.create("T", json!({}));
     let http = server.http_address();
-    let own = format!("Host: {http}");
+    let (own, own_origin) = (format!("Host: {http}"), format!("Origin: http://{http}"));
     let tail = format!("GET /streams/{stream}/tail?follow=false");
     let one = format!("GET /streams/{stream}");
     for path in [
@@ -151,6 +163,13 @@ fn no_path_answers_to_a_foreign_page() {
             &[&own, "Origin: http://evil.example", "Content-Length: 0"],
             &[&own, "Origin: null", "Content-Length: 0"],
             &[&own, "Sec-Fetch-Site: cross-site", "Content-Length: 0"],
+            &[&own, &own, "Content-Length: 0"],
+            &[&own, "Host: evil.example", "Content-Length: 0"],
+            &[&own, "Origin: http://evil.example", &own_origin, "Content-Length: 0"],
+            &[&own, &own_origin, &own_origin, "Content-Length: 0"],
+            &[&own, "Sec-Fetch-Site: none", "Sec-Fetch-Site: cross-site", "Content-Length: 0"],
+            &["Host: localhost:http", "Content-Length: 0"],
+            &["Host: localhost@evil.example", "Content-Length: 0"],
         ] {
             let mut answer = Answer::of(send_head_to(http, path, lines), true);
             let text = answer.text();
@@ -159,8 +178,17 @@ fn no_path_answers_to_a_foreign_page() {
     }
     let types: Vec<Value> = writer.list().into_iter().map(|row| row["Type"].clone()).collect();
     assert_eq!(types, ["T"], "nothing was written");
-    let origin = format!("Origin: http://{http}");
-    let mut answer = request(http, "POST /streams?type=Own", &[&origin, "Content-Length: 0"]);
+    // A link on a page elsewhere leads to the dashboard, but starts no reader.
+    for mode in ["navigate", "cors", "no-cors", "nested-navigate"] {
+        let mode = format!("Sec-Fetch-Mode: {mode}");
+        let lines = ["Sec-Fetch-Site: cross-site", &mode];
+        assert_eq!(request(http, &tail, &lines).status, 403, "{mode}");
+    }
+    let link = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate"];
+    assert_eq!(request(http, "GET /", &link).status, 200);
+    let absolute = format!("GET http://evil.example{}", "/stats");
+    assert_eq!(request(http, &absolute, &[]).status, 403);
+    let mut answer = request(http, "POST /streams?type=Own", &[&own_origin, "Content-Length: 0"]);
     let text = answer.text();
     assert_eq!(answer.status, 201, "{text}");
 }
@@ -205,6 +233,58 @@ fn events_carry_any_bytes_and_go_on_at_the_last_event() {
     let got = events(late.body());
     assert_eq!(got.last(), Some(&(2700, "end".to_owned(), "2700".to_owned())));
     assert!(late.is_whole);
+}
+
+/// What a client has of a stream after the first bytes of an event stream, and the ID that it would
+/// come back with. One that keeps to the standard takes an event when its blank line comes; an eager
+/// one takes each line as it comes.
+fn taken(body: &[u8], is_eager: bool) -> (usize, u64) {
+    let (mut bytes, mut id) = (0, 0);
+    let end = match is_eager {
+        true => body.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1),
+        false => body.windows(2).rposition(|two| two == b"\n\n").map_or(0, |at| at + 2),
+    };
+    for line in str::from_utf8(&body[..end]).expect("text").lines() {
+        match line.split_once(": ") {
+            Some(("data", data)) => bytes += BASE64_STANDARD.decode(data).expect("base64").len(),
+            Some(("id", offset)) => id = offset.parse().expect("an offset"),
+            _ => {}
+        }
+    }
+    (bytes, id)
+}
+
+#[test]
+fn a_client_that_is_cut_off_anywhere_in_an_event_loses_nothing() {
+    let server = TestServer::start();
+    let mut writer = server.peer();
+    let stream = writer.create("T", json!({"History": 300_000, "BufferSize": 300_000}));
+    let pattern = Pattern::new(64);
+    assert_eq!(writer.write(&stream, &pattern.bytes(0, 200_000)), 0);
+    let sse = "Accept: text/event-stream";
+    let mut whole = tail(&server, &stream, "?follow=false", &[sse]);
+    let body = whole.bytes().to_vec();
+    let mut cuts: Vec<usize> = Vec::new();
+    for at in body.windows(3).enumerate().filter(|(_, window)| window == b"id:").map(|(at, _)| at) {
+        cuts.extend(at.saturating_sub(3)..(at + 14).min(body.len()));
+    }
+    assert!(cuts.len() > 40, "several events");
+    for &cut in &cuts {
+        for is_eager in [false, true] {
+            let (bytes, id) = taken(&body[..cut], is_eager);
+            assert!(id <= bytes as u64, "cut at {cut}: {bytes} bytes, but it says {id}");
+            assert!(is_eager || id == bytes as u64, "cut at {cut}: {bytes} bytes twice from {id}");
+        }
+    }
+    // Between data and ID, over the wire.
+    let cut = body.windows(4).position(|window| window == b"\nid:").expect("an event") + 1;
+    let (bytes, id) = taken(&body[..cut], true);
+    let last = format!("Last-Event-ID: {id}");
+    let mut again = tail(&server, &stream, "?follow=false", &[sse, &last]);
+    assert_eq!(again.number("weir-position"), id);
+    let (more, end) = taken(again.bytes(), false);
+    assert_eq!((end, bytes as u64 >= id), (200_000, true));
+    assert_eq!(id + more as u64, 200_000, "every byte comes, some twice");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod exit_codes;
 mod fan_out;
 mod hostile_input;
 mod hostile_names;
+mod http_connections;
 mod http_post;
 mod http_tail;
 mod idle_memory;

@@ -16,8 +16,12 @@ fn scrape(server: &TestServer) -> Value {
     assert_eq!(answer.status, 200);
     let kind = answer.header("content-type").expect("a type");
     assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
-    let text = answer.text();
-    let mut command = script("parse_metrics.py", &[]);
+    parse(&answer.text(), &[])
+}
+
+/// What the Python client's parsers make of a text.
+fn parse(text: &str, arguments: &[&str]) -> Value {
+    let mut command = script("parse_metrics.py", arguments);
     command.stdin(std::process::Stdio::piped());
     let mut tool = Tool::start_command(command);
     tool.take_stdin().write_all(text.as_bytes()).expect("it reads");
@@ -72,6 +76,29 @@ fn every_metric_is_documented_and_every_documented_metric_is_there() {
     let dashboard: Value =
         serde_json::from_str(&read_document("docs/examples/grafana.json")).expect("JSON");
     assert!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 10));
+}
+
+#[test]
+fn a_scraper_that_asks_for_plain_text_gets_the_same_numbers() {
+    let server = TestServer::start();
+    let mut writer = server.peer();
+    let stream = writer.create("Plain", json!({}));
+    assert_eq!(writer.write(&stream, &[b'x'; 300]), 0);
+    let lines = ["Accept: text/plain; version=0.0.4", "Connection: close"];
+    let mut answer = request(server.http_address(), "GET /metrics", &lines);
+    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let text = answer.text();
+    let plain = parse(&text, &["plain"]);
+    let of = |sample: &str| value(&plain, sample, &json!({}));
+    assert_eq!((of("weir_ingest_bytes_total"), of("weir_streams")), (300.0, 1.0));
+    assert_eq!(of("weir_build_info"), 1.0);
+    // The same samples; only kinds and names of families differ.
+    let samples = |metrics: &Value| -> BTreeSet<String> {
+        let families = metrics.as_object().expect("families").values();
+        let rows = families.flat_map(|family| family["samples"].as_array().expect("samples"));
+        rows.map(|row| format!("{} {}", row[0], row[1])).collect()
+    };
+    assert_eq!(samples(&plain), samples(&scrape(&server)));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod families;
 mod names;
+pub(crate) mod plain;
 mod process;
 
 use std::fmt;

@@ -14,7 +14,8 @@ pub(super) enum Form {
         has_notices: bool,
     },
     /// Events; each has the offset behind it as its ID, so that a browser that comes back says
-    /// where it stopped.
+    /// where it stopped. The ID is an event's last line: a client that takes lines as they come and
+    /// is cut off within an event must not have the ID of bytes that it has not got.
     Events,
 }
 
@@ -25,7 +26,7 @@ impl Form {
             Form::Plain { .. } => data,
             Form::Events => {
                 let text = BASE64_STANDARD.encode(&data);
-                format!("id: {position}\ndata: {text}\n\n").into()
+                format!("data: {text}\nid: {position}\n\n").into()
             }
         }
     }
@@ -37,7 +38,7 @@ impl Form {
             Form::Plain { has_notices: true } => {
                 Some(format!("\n[weir: {lost} bytes lost]\n").into())
             }
-            Form::Events => Some(format!("id: {position}\nevent: lost\ndata: {lost}\n\n").into()),
+            Form::Events => Some(format!("event: lost\ndata: {lost}\nid: {position}\n\n").into()),
         }
     }
 
@@ -46,7 +47,7 @@ impl Form {
         match self {
             Form::Plain { .. } => None,
             Form::Events => {
-                Some(format!("id: {position}\nevent: end\ndata: {position}\n\n").into())
+                Some(format!("event: end\ndata: {position}\nid: {position}\n\n").into())
             }
         }
     }
@@ -85,9 +86,9 @@ mod tests {
         let all: Vec<u8> = (0..=255).collect();
         let event = Form::Events.data(all.clone().into(), 300);
         let text = std::str::from_utf8(&event).unwrap();
-        let data = text.strip_prefix("id: 300\ndata: ").unwrap().strip_suffix("\n\n").unwrap();
+        let data = text.strip_prefix("data: ").unwrap().strip_suffix("\nid: 300\n\n").unwrap();
         assert_eq!(BASE64_STANDARD.decode(data).unwrap(), all);
-        assert_eq!(Form::Events.lost(9, 20).unwrap(), "id: 20\nevent: lost\ndata: 9\n\n");
-        assert_eq!(Form::Events.end(20).unwrap(), "id: 20\nevent: end\ndata: 20\n\n");
+        assert_eq!(Form::Events.lost(9, 20).unwrap(), "event: lost\ndata: 9\nid: 20\n\n");
+        assert_eq!(Form::Events.end(20).unwrap(), "event: end\ndata: 20\nid: 20\n\n");
     }
 }

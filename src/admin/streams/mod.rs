@@ -16,11 +16,11 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tokio::sync::Semaphore;
 
 use crate::admin::answers::{bad_request, no_stream, too_many};
-use crate::admin::bounded::Peer;
+use crate::admin::serving::Peer;
 use crate::id::StreamId;
 use crate::inside::Workers;
 
@@ -49,14 +49,16 @@ pub(crate) fn router(workers: Workers) -> Router {
         uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
     };
     Router::new()
-        .route("/streams", post(handle_upload))
+        .route("/streams", post(handle_upload).put(handle_upload))
+        .route("/streams/", put(handle_upload))
+        .route("/streams/{id}", put(handle_named_upload))
         .route("/streams/{id}/tail", get(handle_tail))
         .with_state(state)
 }
 
 async fn handle_tail(
     State(state): State<Streams>,
-    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -67,28 +69,50 @@ async fn handle_tail(
         Err(bad) => return bad_request(bad),
     };
     match state.tails.try_acquire_owned() {
-        Ok(permit) => tail::tail(&state.workers, stream, options, name(peer), permit).await,
+        Ok(permit) => tail::tail(&state.workers, stream, options, &peer, permit).await,
         Err(_) => too_many("tails", TAILS_MAX),
     }
 }
 
 async fn handle_upload(
     State(state): State<Streams>,
-    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Response {
-    let options = match UploadOptions::parse(query.as_deref().unwrap_or_default()) {
+    take_upload(state, peer, query, None, body).await
+}
+
+/// `curl -T FILE` puts the file's name behind a URL that ends in `/`; of standard input it is `-`.
+async fn handle_named_upload(
+    State(state): State<Streams>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(file): Path<String>,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Response {
+    take_upload(state, peer, query, Some(file).filter(|file| file != "-"), body).await
+}
+
+async fn take_upload(
+    state: Streams,
+    peer: Peer,
+    query: Option<String>,
+    file: Option<String>,
+    body: Body,
+) -> Response {
+    let query = query.as_deref().unwrap_or_default();
+    let options = match UploadOptions::parse(query, file.as_deref()) {
         Ok(options) => options,
         Err(bad) => return bad_request(bad),
     };
     match state.uploads.try_acquire() {
-        Ok(_permit) => upload::upload(&state.workers, options, body, name(peer)).await,
+        Ok(_permit) => upload::upload(&state.workers, options, body, &peer).await,
         Err(_) => too_many("uploads", UPLOADS_MAX),
     }
 }
 
 /// What an HTTP client is called in `/stats` and in the log.
-fn name(peer: std::net::SocketAddr) -> Arc<str> {
-    format!("http {peer}").into()
+fn name(peer: &Peer) -> Arc<str> {
+    format!("http {}", peer.address).into()
 }

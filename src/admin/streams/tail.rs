@@ -6,14 +6,16 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::timeout;
 
 use crate::admin::answers::refused;
 use crate::admin::query::{BadQuery, Query};
+use crate::admin::serving::Peer;
 use crate::admin::streams::body::{Piece, growing};
 use crate::admin::streams::form::Form;
+use crate::admin::streams::name;
 use crate::client::{AttachOptions, Attached, CallError, Position, ReadReply, Reply, StallTimeout};
 use crate::id::{Door, StreamId};
 use crate::inside::{Link, LinkError, Silent, Workers};
@@ -96,15 +98,19 @@ pub(crate) async fn tail(
     workers: &Workers,
     stream: StreamId,
     options: TailOptions,
-    peer: Arc<str>,
+    peer: &Peer,
     permit: OwnedSemaphorePermit,
 ) -> Response {
-    let begun = timeout(BEGIN_TIMEOUT, begin(workers, stream, options, peer)).await;
+    let begun = timeout(BEGIN_TIMEOUT, begin(workers, stream, options, name(peer))).await;
     let (attached, relay) = match begun {
         Ok(Ok(Ok(begun))) => begun,
         Ok(Ok(Err(error))) => return refused(&error),
         Ok(Err(error)) => return error.into_response(),
         Err(_) => return LinkError::from(Silent(workers.home(stream))).into_response(),
+    };
+    let relay = match options.follow {
+        true => Relay { half_close: watch(workers, stream, peer), ..relay },
+        false => relay,
     };
     let (pieces, body) = growing();
     tokio::spawn(async move {
@@ -134,8 +140,17 @@ async fn begin(
     match find(&mut link, &id, &options).await? {
         Ok((attached, until)) => {
             let (form, position) = (options.form, attached.position);
-            let mut relay =
-                Relay { link, id, form, position, lost: 0, until, under_way: 0, early: None };
+            let mut relay = Relay {
+                link,
+                id,
+                form,
+                position,
+                lost: 0,
+                until,
+                half_close: None,
+                under_way: 0,
+                early: None,
+            };
             match relay.begin().await? {
                 Ok(()) => Ok(Ok((attached, relay))),
                 Err(error) => {
@@ -149,6 +164,45 @@ async fn begin(
             Ok(Err(error))
         }
     }
+}
+
+/// Watches for a viewer that closes its sending half (`nc -N`, or one who has left, which looks the
+/// same): it gets what there is by then, and the tail ends.
+fn watch(workers: &Workers, stream: StreamId, peer: &Peer) -> Option<oneshot::Receiver<u64>> {
+    let (mut end, receiver) = oneshot::channel();
+    let (workers, peer) = (workers.clone(), peer.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = peer.socket.half_closed() => {}
+            () = end.closed() => return,
+        }
+        if let Ok(position) = end_of(&workers, stream, name(&peer)).await {
+            let _ = end.send(position);
+        }
+    });
+    Some(receiver)
+}
+
+/// What a watch says, once; `None` where there is no such stream any more.
+async fn settled(watch: &mut Option<oneshot::Receiver<u64>>) -> Option<u64> {
+    match watch {
+        Some(receiver) => {
+            let end = receiver.await.ok();
+            *watch = None;
+            end
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Where a stream ends now.
+async fn end_of(workers: &Workers, stream: StreamId, peer: Arc<str>) -> Result<u64, LinkError> {
+    let mut link = Link::open(workers, Some(workers.home(stream)), Door::Http, peer).await?;
+    let never = Some(StallTimeout::AfterMs(0));
+    let latest = AttachOptions { from: Some(Position::Latest), stall_timeout: never };
+    let end = attach(&mut link, &stream.to_string(), &latest).await;
+    tokio::spawn(link.close());
+    end?.map(|attached| attached.position).map_err(|_| LinkError::Closed)
 }
 
 /// Attaches, and says where the viewer is and where it wants to end.
@@ -194,6 +248,8 @@ struct Relay {
     lost: u64,
     /// Where it ends, if that is not the stream's end.
     until: Option<u64>,
+    /// Tells where the stream ends when the viewer closes its sending half.
+    half_close: Option<oneshot::Receiver<u64>>,
     under_way: usize,
     /// What the first read brought, where that is known.
     early: Option<ReadReply>,
@@ -214,6 +270,8 @@ enum Next {
     Reply(ReadReply),
     /// Nothing for some time.
     Silence,
+    /// It is settled where the tail ends.
+    Settled,
     /// An error: the broker stops.
     Refused,
 }
@@ -273,6 +331,7 @@ impl Relay {
                 Next::Reply(read) => read,
                 Next::Silence if put(pieces, self.form.keep_alive()).await => continue,
                 Next::Silence => return Ok(Over::Departed),
+                Next::Settled => continue,
                 Next::Refused => return Ok(Over::Broken),
             };
             let lost = read.lost.unwrap_or_default();
@@ -301,12 +360,19 @@ impl Relay {
     async fn next_reply(&mut self) -> Result<Next, LinkError> {
         let reply = match self.early.take() {
             Some(reply) => reply,
-            None => match timeout(KEEP_ALIVE, self.link.receive()).await {
-                Err(_) => return Ok(Next::Silence),
-                Ok(answer) => match answer?.result {
-                    Ok(Reply::Read(reply)) => reply,
-                    _ => return Ok(Next::Refused),
+            None => tokio::select! {
+                answer = timeout(KEEP_ALIVE, self.link.receive()) => match answer {
+                    Err(_) => return Ok(Next::Silence),
+                    Ok(answer) => match answer?.result {
+                        Ok(Reply::Read(reply)) => reply,
+                        _ => return Ok(Next::Refused),
+                    },
                 },
+                end = settled(&mut self.half_close) => {
+                    // Where the stream is gone, there is nothing more than what came.
+                    self.until = Some(end.unwrap_or(self.position));
+                    return Ok(Next::Settled);
+                }
             },
         };
         self.under_way -= 1;

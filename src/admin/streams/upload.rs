@@ -1,16 +1,19 @@
-//! `POST /streams`: a request's body becomes a stream.
+//! `POST /streams` and `PUT /streams`: a request's body becomes a stream.
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::time::sleep;
 
-use crate::admin::answers::refused;
+use crate::admin::answers::{bad_request, refused};
 use crate::admin::query::{BadQuery, Query};
+use crate::admin::serving::Peer;
+use crate::admin::streams::name;
 use crate::admin::streams::tail::{parse_flag, parse_stall_timeout};
 use crate::client::{CallError, CreateOptions, Reply};
 use crate::id::Door;
@@ -20,6 +23,9 @@ use crate::inside::{Link, LinkError, Workers};
 /// a full stream slows the sender down.
 const WRITES_MAX: usize = 4;
 const WRITE_BYTES: usize = 64 << 10;
+
+/// How long a body whose length is known may be silent while we wait for it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 const PARAMETERS: &[&str] = &[
     "type",
@@ -41,21 +47,20 @@ pub(crate) struct UploadOptions {
 }
 
 impl UploadOptions {
-    /// Reads the query.
+    /// Reads the query. `name` is what the stream is called unless the query says so.
     ///
     /// # Errors
     /// Says what is wrong.
-    pub(crate) fn parse(query: &str) -> Result<UploadOptions, BadQuery> {
+    pub(crate) fn parse(query: &str, name: Option<&str>) -> Result<UploadOptions, BadQuery> {
         let mut query = Query::parse(query)?;
-        let name = "type";
         let expected = "the type of the new stream, as in POST /streams?type=log";
-        let stream_type = query.take(name).filter(|text| !text.is_empty());
-        let stream_type = stream_type.ok_or(BadQuery::Missing { name, expected })?;
+        let stream_type = query.take("type").filter(|text| !text.is_empty());
+        let stream_type = stream_type.ok_or(BadQuery::Missing { name: "type", expected })?;
         let direction = |text: &str| ["out", "bus"].into_iter().find(|known| *known == text);
         let number = |text: &str| text.parse().ok();
         let create = CreateOptions {
             context: query.take("context"),
-            name: query.take("name"),
+            name: query.take("name").or_else(|| name.map(str::to_owned)),
             direction: query.take_with("direction", "out or bus", direction)?,
             buffer_bytes: query.take_with("buffer", "a number of bytes", number)?,
             history_bytes: query.take_with("history", "a number of bytes", number)?,
@@ -84,8 +89,10 @@ struct Accepted {
 enum Failure {
     Link(LinkError),
     Refused(CallError),
-    /// The body broke off; nobody hears an answer.
+    /// The body broke off; mostly nobody hears the answer.
     CutOff,
+    /// Nothing more of it came.
+    Stuck,
 }
 
 impl From<LinkError> for Failure {
@@ -99,14 +106,18 @@ pub(crate) async fn upload(
     workers: &Workers,
     options: UploadOptions,
     body: Body,
-    peer: Arc<str>,
+    peer: &Peer,
 ) -> Response {
-    let link = match Link::open(workers, None, Door::Http, peer).await {
+    let link = match Link::open(workers, None, Door::Http, name(peer)).await {
         Ok(link) => link,
         Err(error) => return error.into_response(),
     };
     let mut upload = Upload { link, id: String::new(), under_way: 0, accepted: 0 };
-    let outcome = upload.run(&options, body).await;
+    let outcome = tokio::select! {
+        outcome = upload.run(&options, body) => outcome,
+        // While the body is not read, nothing else tells that the client has gone.
+        () = peer.socket.broken() => Err(Failure::CutOff),
+    };
     let Upload { link, id, accepted, .. } = upload;
     // A stream that was not ended is cut off by this.
     tokio::spawn(link.close());
@@ -118,7 +129,15 @@ pub(crate) async fn upload(
         }
         Err(Failure::Refused(error)) => refused(&error),
         Err(Failure::Link(error)) => error.into_response(),
-        Err(Failure::CutOff) => StatusCode::BAD_REQUEST.into_response(),
+        Err(Failure::CutOff) => bad_request("400: the body broke off\n"),
+        Err(Failure::Stuck) => {
+            let text = format!(
+                "408: no byte of the body has come for {} s, and {id} is cut off; a body that comes \
+                 when it likes is sent with Transfer-Encoding: chunked (curl -T -)\n",
+                BODY_TIMEOUT.as_secs()
+            );
+            (StatusCode::REQUEST_TIMEOUT, text).into_response()
+        }
     }
 }
 
@@ -152,15 +171,19 @@ impl Upload {
             self.take_answer().await?;
         }
         let call = self.link.eos(&self.id);
-        self.link.wait(call).await?.map_err(Failure::Refused)?;
+        // It comes after what others have parked in the stream, whenever that may go in.
+        self.link.answer_to(call).await?.map_err(Failure::Refused)?;
         Ok(())
     }
 
     /// The next bytes of the body; answers that come meanwhile are taken.
     async fn next_piece(&mut self, body: &mut Body) -> Result<Option<Bytes>, Failure> {
+        // A body of unknown length may be a program's output, which is silent when it likes.
+        let is_file = body.size_hint().exact().is_some();
         loop {
             let frame = tokio::select! {
                 frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)) => frame,
+                () = sleep(BODY_TIMEOUT), if is_file => return Err(Failure::Stuck),
                 answer = self.link.receive() => {
                     answer?.result.map_err(Failure::Refused)?;
                     self.under_way -= 1;
@@ -195,13 +218,15 @@ mod tests {
     fn what_the_stream_is_to_be_is_read() {
         let query = "type=a+b&name=n&context=P1&direction=bus&buffer=10&history=5\
                      &stall_timeout=null&hold=true&linger=7";
-        let options = UploadOptions::parse(query).unwrap();
+        let options = UploadOptions::parse(query, Some("file")).unwrap();
         assert_eq!(options.stream_type, "a b");
         let create = options.create;
         assert_eq!((create.name.as_deref(), create.context.as_deref()), (Some("n"), Some("P1")));
         assert_eq!((create.direction, create.buffer_bytes), (Some("bus"), Some(10)));
         assert_eq!((create.history_bytes, create.linger_ms), (Some(5), Some(7)));
         assert_eq!((create.stall_timeout, create.hold), (Some(StallTimeout::Never), true));
+        let options = UploadOptions::parse("type=a", Some("boot.log")).unwrap();
+        assert_eq!(options.create.name.as_deref(), Some("boot.log"));
     }
 
     #[test]
@@ -213,7 +238,7 @@ mod tests {
             ("type=a&buffer=1MiB", "buffer"),
             ("type=a&key=x", "key"),
         ] {
-            let error = UploadOptions::parse(query).unwrap_err().to_string();
+            let error = UploadOptions::parse(query, None).unwrap_err().to_string();
             assert!(error.starts_with("400: ") && error.contains(name), "{error}");
         }
     }

@@ -1,0 +1,136 @@
+//! Connections that are silent, slow, half-sent or half-closed, and those who wait behind them.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use serde_json::{Value, json};
+
+use crate::support::http::{Answer, request, send_head};
+use crate::support::{PATIENCE, TestServer, wait_until};
+
+/// HTTP connections that may ask for anything.
+const CONNECTIONS_MAX: usize = 128;
+
+fn connect(server: &TestServer) -> TcpStream {
+    let socket = TcpStream::connect(server.http_address()).expect("HTTP is served");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket option");
+    socket
+}
+
+/// A connection that says nothing, the begin of a request, or one that is kept alive.
+fn occupy(server: &TestServer, number: usize) -> TcpStream {
+    match number % 3 {
+        0 => connect(server),
+        1 => {
+            let mut socket = connect(server);
+            socket.write_all(b"GET /stats HTTP/1.1\r\nHost: local").expect("it can be sent");
+            socket
+        }
+        _ => {
+            let mut socket = send_head(server.http_address(), "GET /healthz", &[]);
+            let mut buf = [0; 512];
+            assert!(socket.read(&mut buf).expect("an answer") > 0);
+            socket
+        }
+    }
+}
+
+/// Reads until the other side closes.
+fn read_to_end(mut socket: TcpStream) -> String {
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket option");
+    let mut all = Vec::new();
+    socket.read_to_end(&mut all).expect("the answer");
+    String::from_utf8(all).expect("text")
+}
+
+#[test]
+fn silent_and_half_sent_connections_at_their_bound_keep_nobody_out() {
+    let mut server = TestServer::start();
+    let mut all: Vec<TcpStream> =
+        (0..CONNECTIONS_MAX).map(|number| occupy(&server, number)).collect();
+    // One past the bound, and on, as long as somebody likes.
+    for _ in 0..20 {
+        assert_eq!(server.http_get("/healthz"), (200, "ok\n".to_owned()));
+        assert_eq!(server.http_get("/stats").0, 200);
+    }
+    let mut oldest = all.remove(0);
+    assert_eq!(oldest.read(&mut [0]).expect("it was closed in good order"), 0);
+    all.extend((0..3 * CONNECTIONS_MAX).map(|number| occupy(&server, number)));
+    assert_eq!(server.http_get("/healthz").0, 200);
+    server.assert_well();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn health_is_answered_when_the_process_has_no_descriptor_left() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    const DESCRIPTORS: u64 = 64;
+    let mut server = TestServer::start();
+    let pid = Pid::from_raw(server.pid().cast_signed());
+    let few = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
+    prlimit(pid, Resource::Nofile, few).expect("our own child's bound can be lowered");
+    let open = || {
+        let folder = format!("/proc/{}/fd", server.pid());
+        std::fs::read_dir(folder).expect("Linux tells of processes").count() as u64
+    };
+    let mut peer = server.peer();
+    let tcf = server.address();
+    let all: Vec<TcpStream> = (0..2 * DESCRIPTORS)
+        .map(|_| TcpStream::connect(tcf).expect("the kernel takes it in"))
+        .collect();
+    wait_until(PATIENCE, "all descriptors are in use", || open() >= DESCRIPTORS);
+    for _ in 0..20 {
+        assert_eq!(server.http_get("/healthz"), (200, "ok\n".to_owned()));
+        assert_eq!(server.http_get("/stats").0, 503);
+    }
+    peer.sync();
+    drop(all);
+    wait_until(PATIENCE, "there are descriptors again", || server.http_get("/stats").0 == 200);
+    server.assert_well();
+}
+
+#[test]
+fn a_client_that_closes_its_sending_half_is_answered() {
+    let server = TestServer::start();
+    let http = server.http_address();
+    let half_close = |socket: &TcpStream| socket.shutdown(Shutdown::Write).expect("it is open");
+
+    let socket = send_head(http, "GET /healthz", &[]);
+    half_close(&socket);
+    let answer = read_to_end(socket);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ok\n"), "{answer}");
+
+    let body = "printed by a program\n";
+    let length = format!("Content-Length: {}", body.len());
+    let mut socket =
+        send_head(http, "POST /streams?type=Log&history=1000&linger=60000", &[&length]);
+    socket.write_all(body.as_bytes()).expect("the broker reads");
+    half_close(&socket);
+    let mut answer = Answer::of(socket, true);
+    let told: Value = serde_json::from_str(&answer.text()).expect("JSON");
+    assert_eq!((answer.status, &told["accepted"]), (201, &json!(body.len())));
+    assert_eq!(server.stats()["streams"][0]["cut_off"], false);
+
+    // A tail that would go on gets what there is, and then its end: the client may have left.
+    let mut writer = server.peer();
+    let stream = writer.create("T", json!({"History": 1000}));
+    assert_eq!(writer.write(&stream, b"so far"), 0);
+    let socket = send_head(http, &format!("GET /streams/{stream}/tail"), &[]);
+    half_close(&socket);
+    let mut tail = Answer::of(socket, true);
+    assert!(tail.bytes() == b"so far" && tail.is_whole);
+    wait_until(PATIENCE, "it is gone", || server.stats()["totals"]["channels"] == 1);
+}
+
+#[test]
+fn a_viewer_who_left_a_silent_stream_is_noticed() {
+    let server = TestServer::start();
+    let mut writer = server.peer();
+    let stream = writer.create("T", json!({}));
+    let path = format!("GET /streams/{stream}/tail");
+    let viewers: Vec<Answer> =
+        (0..64).map(|_| request(server.http_address(), &path, &[])).collect();
+    assert!(viewers.iter().all(|viewer| viewer.status == 200));
+    drop(viewers);
+    wait_until(PATIENCE, "all are gone", || server.stats()["totals"]["readers"] == 0);
+}
