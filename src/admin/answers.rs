@@ -1,7 +1,8 @@
 //! Answers that several paths give. Each error is one line of text that says what to do.
 
+use axum::body::Body;
 use axum::http::{Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::{IntoResponse, Response};
 
 use crate::admin::serving::CONNECTIONS_MAX;
 use crate::client::CallError;
@@ -41,8 +42,9 @@ pub(crate) async fn busy() -> Response {
 }
 
 /// JSON that is of this moment only.
-pub(crate) fn json(value: impl serde::Serialize) -> Response {
-    ([(header::CACHE_CONTROL, "no-store")], Json(value)).into_response()
+pub(crate) fn json(body: Body) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (headers, body).into_response()
 }
 
 /// What a channel's error means to who asked over HTTP.

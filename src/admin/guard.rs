@@ -13,8 +13,8 @@ pub(crate) struct Provenance<'a> {
     /// `Sec-Fetch-Site`.
     pub(crate) fetch_site: Option<&'a str>,
     /// Whether somebody follows a link or types an address: the answer replaces the page that they
-    /// came from, and no page gets to see it. Never true of what does more than answer: a tail reads
-    /// a stream, and may hold it up.
+    /// came from, and no page gets to see it. Never true of what does more than answer: a tail
+    /// reads a stream, and may hold it up.
     pub(crate) is_navigation: bool,
     /// A header of these that is there twice: which of them counts is anybody's guess.
     pub(crate) twice: Option<&'static str>,

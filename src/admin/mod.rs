@@ -2,14 +2,17 @@
 //!
 //! It runs on a thread of its own, with an async runtime. It reaches workers through `inside` only
 //! and never shares their state, so that a slow or hostile HTTP client cannot hold up a stream.
-//! `collect` asks, `snapshot` is what is answered, `guard` says who may ask, `routes` joins them.
+//! `gather` asks, `snapshot` is what is answered, `pass` answers many at once, `serving` has the
+//! connections, `guard` says who may ask, `routes` joins them.
 
 mod answers;
-mod collect;
+mod body;
 mod control;
+mod gather;
 mod guard;
 mod metrics;
 mod page;
+mod pass;
 mod query;
 mod routes;
 mod serving;

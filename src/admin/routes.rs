@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, RawQuery, Request, State as Extract};
+use axum::extract::{ConnectInfo, Path, RawQuery, Request, State as Extract};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -11,31 +11,45 @@ use axum::routing::get;
 
 use crate::admin::About;
 use crate::admin::answers::{bad_request, busy, json, no_stream, wrong_method};
-use crate::admin::collect::collect;
+use crate::admin::gather::Gather;
 use crate::admin::guard::{Guard, Provenance};
-use crate::admin::metrics::{self, Metrics, plain};
-use crate::admin::serving::Routers;
-use crate::admin::snapshot::{Selection, Snapshot};
+use crate::admin::metrics::{self, Metrics, lags, plain};
+use crate::admin::pass::{Passes, Wanted};
+use crate::admin::serving::{Peer, Routers};
+use crate::admin::snapshot::Selection;
 use crate::id::StreamId;
 use crate::inside::{Silent, Workers};
+use crate::time::Instant;
 
 /// What the answers are made from.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
-    workers: Workers,
-    about: About,
+    gather: Gather,
+    passes: Passes,
+    about: Arc<About>,
     metrics: Metrics,
 }
 
 impl State {
     pub(crate) fn new(workers: Workers, about: About) -> State {
-        State { workers, about, metrics: Metrics::default() }
+        let (gather, about) = (Gather::new(workers), Arc::new(about));
+        let passes = Passes::new(gather.clone(), Arc::clone(&about));
+        State { gather, passes, about, metrics: Metrics::default() }
     }
 
-    /// Every number there is, now.
-    async fn snapshot(&self) -> Result<Snapshot, Silent> {
-        let reports = collect(&self.workers).await?;
-        Ok(Snapshot::new(&self.about.name, self.about.clock.now(), reports))
+    /// Whether there is such a stream.
+    async fn has(&self, stream: StreamId) -> Result<bool, Silent> {
+        let home = self.gather.workers().home(stream);
+        let (_, rows, _) = self.gather.rows_of(home, vec![stream]).await?;
+        Ok(!rows.is_empty())
+    }
+
+    /// An answer in JSON, written as its rows are gathered.
+    async fn pass(&self, wanted: Wanted, peer: Peer) -> Response {
+        match self.passes.take_part(wanted, peer).await {
+            Ok(body) => json(body),
+            Err(silent) => silent.into_response(),
+        }
     }
 }
 
@@ -58,7 +72,7 @@ pub(crate) fn routers(state: State, guard: Guard) -> Routers {
     let guard = Arc::new(guard);
     // Streams over HTTP need a pair of sockets, which Windows lacks.
     #[cfg(unix)]
-    let streams = crate::admin::streams::router(state.workers.clone());
+    let streams = crate::admin::streams::router(state.gather.workers().clone());
     #[cfg(not(unix))]
     let streams = Router::new();
     let full = Router::new()
@@ -112,33 +126,36 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("(not text)"))
 }
 
-async fn stats(Extract(state): Extract<State>, RawQuery(query): RawQuery) -> Response {
+async fn stats(
+    Extract(state): Extract<State>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    RawQuery(query): RawQuery,
+) -> Response {
     let selection = match Selection::parse(query.as_deref().unwrap_or_default()) {
         Ok(selection) => selection,
         Err(bad) => return bad_request(bad),
     };
-    let mut snapshot = match state.snapshot().await {
-        Ok(snapshot) => snapshot,
-        Err(silent) => return silent.into_response(),
-    };
-    match selection.stream {
-        Some(stream) if !selection.apply(&mut snapshot) => no_stream(&stream.to_string()),
-        Some(_) => json(snapshot),
-        None => {
-            selection.apply(&mut snapshot);
-            json(snapshot)
+    if let Some(stream) = selection.stream {
+        match state.has(stream).await {
+            Ok(true) => {}
+            Ok(false) => return no_stream(&stream.to_string()),
+            Err(silent) => return silent.into_response(),
         }
     }
+    state.pass(Wanted::Stats(selection), peer).await
 }
 
 async fn metrics(Extract(state): Extract<State>, headers: HeaderMap) -> Response {
-    let reports = match collect(&state.workers).await {
-        Ok(reports) => reports,
+    let summary = match state.gather.summary().await {
+        Ok(summary) => summary,
         Err(silent) => return silent.into_response(),
     };
-    let now = state.about.clock.now();
-    let text =
-        state.metrics.text(reports, |reports| Snapshot::new(&state.about.name, now, reports));
+    let lags = match lags::largest(&state.gather, &summary).await {
+        Ok(lags) => lags,
+        Err(silent) => return silent.into_response(),
+    };
+    let uptime = state.about.clock.now().instant.since(Instant::default());
+    let text = state.metrics.text(&summary, &lags, uptime);
     let (kind, text) = match plain::is_wanted(&headers) {
         true => (plain::CONTENT_TYPE, plain::from_openmetrics(&text)),
         false => (metrics::CONTENT_TYPE, text),
@@ -146,20 +163,19 @@ async fn metrics(Extract(state): Extract<State>, headers: HeaderMap) -> Response
     ([(header::CONTENT_TYPE, kind), (header::VARY, "Accept")], text).into_response()
 }
 
-async fn list(Extract(state): Extract<State>) -> Response {
-    match state.snapshot().await {
-        Ok(snapshot) => json(snapshot.into_list()),
-        Err(silent) => silent.into_response(),
-    }
+async fn list(Extract(state): Extract<State>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
+    state.pass(Wanted::List, peer).await
 }
 
-async fn one(Extract(state): Extract<State>, Path(id): Path<String>) -> Response {
+async fn one(
+    Extract(state): Extract<State>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+) -> Response {
     let Some(stream) = StreamId::parse(id.as_bytes()) else { return no_stream(&id) };
-    match state.snapshot().await {
-        Ok(snapshot) => match snapshot.into_one(stream) {
-            Some(row) => json(row),
-            None => no_stream(&id),
-        },
+    match state.has(stream).await {
+        Ok(true) => state.pass(Wanted::One(stream), peer).await,
+        Ok(false) => no_stream(&id),
         Err(silent) => silent.into_response(),
     }
 }

@@ -30,7 +30,7 @@ pub fn bell() -> Arc<Doorbell> {
 }
 
 /// A worker that has not answered in time.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("worker {0} has not answered within {seconds} s", seconds = ANSWER_TIMEOUT.as_secs())]
 pub(crate) struct Silent(pub(crate) WorkerId);
 

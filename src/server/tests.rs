@@ -113,7 +113,8 @@ fn frame(fields: &[&str]) -> Vec<u8> {
 fn http(address: SocketAddr, path: &str, headers: &str) -> (u16, String) {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
-    write!(socket, "GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n").unwrap();
+    // In HTTP/1.0 an answer is not cut into chunks.
+    write!(socket, "GET {path} HTTP/1.0\r\n{headers}\r\n").unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -276,14 +277,14 @@ fn a_paused_channel_that_breaks_is_noticed() {
             }
         }
     }
-    // Paused is idle: each look wakes the worker, and nothing else does.
+    // Paused is idle: a look asks the worker four questions, and nothing else wakes it.
     let turns = |stats: serde_json::Value| stats["workers"][0]["turns"].as_u64().unwrap();
     let before = turns(stats(&server));
     for _ in 0..20 {
         stats(&server);
     }
     let spent = turns(stats(&server)) - before;
-    assert!(spent <= 2 * 21, "{spent} turns for 21 looks");
+    assert!(spent <= 5 * 21, "{spent} turns for 21 looks");
     // Unread replies are none, so a reset has to be asked for.
     socket2::SockRef::from(&agent.socket).set_linger(Some(Duration::ZERO)).unwrap();
     drop(agent);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::id::{ChannelId, Offset, Token, WorkerId};
+use crate::id::{ChannelId, Door, Offset, Token, WorkerId};
 use crate::stream::budget::Budget;
 use crate::stream::log::Log;
 use crate::stream::marks::Marks;
@@ -12,7 +12,7 @@ use crate::stream::park::ParkedWrites;
 use crate::stream::places::Places;
 use crate::stream::readers::Readers;
 use crate::stream::{
-    Direction, Introduction, Payload, PlaceReport, ReaderReport, Refusal, StreamReport,
+    Direction, Introduction, Payload, PlaceReport, ReaderReport, Refusal, StreamReport, TypeSlot,
 };
 use crate::time::Instant;
 
@@ -67,8 +67,10 @@ pub(super) struct Stream {
     pub(super) starved_for: Option<Want>,
     /// What the stream counts in the budget.
     pub(super) charged: u64,
-    /// Bytes accepted, ever.
+    /// Bytes accepted since they were last counted.
     pub(super) accepted_bytes: u64,
+    /// Where its type is counted.
+    pub(super) type_slot: TypeSlot,
 }
 
 /// Memory that a write waits for whose stream has space.
@@ -172,6 +174,7 @@ impl Stream {
             starved_for: None,
             charged: 0,
             accepted_bytes: 0,
+            type_slot: TypeSlot::OTHERS,
         }
     }
 
@@ -395,6 +398,7 @@ impl Stream {
             stream,
             channel: place.channel,
             peer: place.peer.clone(),
+            door: Door::Tcf,
             introduction: None,
             start: place.confirmed,
             position: place.confirmed,

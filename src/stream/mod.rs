@@ -50,5 +50,8 @@ pub use options::{
 };
 pub use parties::Departed;
 pub use refusal::Refusal;
-pub use report::{EngineReport, PlaceReport, ReaderReport, StreamReport};
-pub use traffic::{Delivery, Policy, TYPES_MAX, Traffic, TypeTraffic};
+pub use report::{
+    EngineReport, EngineTotals, Gauges, Held, Lag, PlaceReport, ReaderReport, ReadersReport,
+    ReadersWanted, STALLED_AFTER, StreamReport, StreamRow, Walk,
+};
+pub use traffic::{Delivery, Policy, TYPES_MAX, Traffic, TypeSlot, TypeTraffic};

@@ -86,7 +86,7 @@ pub(super) struct Readers {
     /// Over all readers.
     all: Floor,
     serial: u64,
-    /// What they all got, those that left included.
+    /// What they all got since it was last counted, those that left included.
     pub(super) delivery: Delivery,
 }
 
@@ -109,7 +109,7 @@ pub(super) fn let_go_time(stall_timeout: StallTimeout) -> Option<Duration> {
 }
 
 impl Reader {
-    fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> bool {
         !self.is_lagging && self.stall_timeout != StallTimeout::After(Duration::ZERO)
     }
 
@@ -161,6 +161,13 @@ impl Readers {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Reader> {
         self.table.iter().map(|(_, reader)| reader)
+    }
+
+    /// Those from a place in the table on, with their places. A place stays a reader's as long as
+    /// it is attached.
+    pub(super) fn from(&self, place: usize) -> impl Iterator<Item = (usize, &Reader)> {
+        let places = place..self.table.capacity();
+        places.filter_map(|place| Some((place, self.table.get(place)?)))
     }
 
     pub(super) fn get(&self, key: ReaderKey) -> &Reader {

@@ -1,10 +1,11 @@
 //! Copies of the core's numbers, for `list`, `/stats` and tests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::id::{ChannelId, Offset, StreamId};
+use crate::id::{ChannelId, Door, Offset, StreamId, WorkerId};
 use crate::stats::Histogram;
-use crate::stream::{Direction, Introduction, Marks, StallTimeout, Traffic};
+use crate::stream::{Direction, Introduction, Marks, StallTimeout, Traffic, TypeSlot};
 use crate::time::Instant;
 
 /// One stream, seen from its home.
@@ -63,6 +64,8 @@ pub struct ReaderReport {
     pub peer: Arc<str>,
     /// What it says of itself.
     pub introduction: Option<Arc<Introduction>>,
+    /// Through which door its channel came in.
+    pub door: Door,
     /// Where its accounting started. `start + delivered + lost = position`, always.
     pub start: Offset,
     /// The next byte it will get.
@@ -96,15 +99,11 @@ pub struct PlaceReport {
     pub away_until: Option<Instant>,
 }
 
-/// What one engine has.
+/// What one engine counts, all of one moment.
 #[derive(Clone, Debug, Default)]
-pub struct EngineReport {
+pub struct EngineTotals {
     /// Streams at home here.
-    pub streams: Vec<StreamReport>,
-    /// When the bytes of those streams came that have readers.
-    pub marks: Vec<(StreamId, Marks)>,
-    /// Readers of channels here.
-    pub readers: Vec<ReaderReport>,
+    pub streams: u64,
     /// Bytes that count against the engine's share of the memory limit.
     pub held_bytes: u64,
     /// That share.
@@ -123,4 +122,192 @@ pub struct EngineReport {
     pub park_time: Option<Histogram>,
     /// Bytes that waited for a reader when a read of it was answered; `None` of no engine.
     pub reader_lag: Option<Histogram>,
+}
+
+/// Everything that one engine has, at once.
+#[derive(Clone, Debug, Default)]
+pub struct EngineReport {
+    /// What is counted.
+    pub totals: EngineTotals,
+    /// Streams at home here, oldest first.
+    pub streams: Vec<StreamReport>,
+    /// When their bytes came.
+    pub marks: Vec<(StreamId, Marks)>,
+    /// Readers of channels here.
+    pub readers: Vec<ReaderReport>,
+    /// Bytes that count against the engine's share of the memory limit.
+    pub held_bytes: u64,
+}
+
+/// Where a walk over everything that one engine has goes on.
+#[derive(Clone, Debug)]
+pub enum Walk {
+    /// Behind this stream at home.
+    Streams(Option<StreamId>),
+    /// With these views, the last one first. The table has no order to break off in, so that the
+    /// IDs are taken at once, 8 bytes each.
+    Views(Vec<StreamId>),
+}
+
+/// What the streams of one type have now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Held {
+    /// How many there are.
+    pub streams: u64,
+    /// Bytes that they hold.
+    pub buffered_bytes: u64,
+    /// Bytes that they may hold.
+    pub buffer_bytes: u64,
+}
+
+/// What the streams of each type have now.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldByType([Held; TypeSlot::COUNT]);
+
+impl Default for HeldByType {
+    fn default() -> HeldByType {
+        HeldByType([Held::default(); TypeSlot::COUNT])
+    }
+}
+
+impl HeldByType {
+    /// Of one type.
+    pub fn of(&self, slot: TypeSlot) -> &Held {
+        &self.0[slot.index()]
+    }
+
+    pub(super) fn of_mut(&mut self, slot: TypeSlot) -> &mut Held {
+        &mut self.0[slot.index()]
+    }
+}
+
+impl Held {
+    /// Adds another's.
+    pub fn add(&mut self, other: &Held) {
+        self.streams += other.streams;
+        self.buffered_bytes += other.buffered_bytes;
+        self.buffer_bytes += other.buffer_bytes;
+    }
+}
+
+/// How far behind one reader is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lag {
+    /// Bytes that wait for it.
+    pub bytes: u64,
+    /// Of which stream.
+    pub stream: StreamId,
+    /// The next byte it will get.
+    pub position: Offset,
+}
+
+/// What rows come to, gathered piece by piece.
+#[derive(Clone, Debug, Default)]
+pub struct Gauges {
+    /// Streams, views and readers that were looked at for this.
+    pub seen: usize,
+    /// Readers by door, as in [`Door::ALL`].
+    pub readers: [u64; Door::ALL.len()],
+    /// Those that no longer hold the buffer.
+    pub lagging: u64,
+    /// Those that hold a full buffer and take nothing.
+    pub stalled: u64,
+    /// Reads that wait for bytes.
+    pub parked_reads: u64,
+    /// Streams in which writes wait.
+    pub full: u64,
+    /// Those writes.
+    pub parked_writes: u64,
+    /// Their bytes.
+    pub parked_bytes: u64,
+    /// By the slot of the type.
+    pub held: HeldByType,
+    /// The readers that are furthest behind, the furthest first; at most [`Gauges::LAGS_MAX`].
+    pub lags: Vec<Lag>,
+}
+
+impl Gauges {
+    /// Readers that are told of one by one.
+    pub const LAGS_MAX: usize = 5;
+
+    /// Notes how far behind a reader is.
+    pub(super) fn note_lag(&mut self, lag: Lag) {
+        let is_full = self.lags.len() == Gauges::LAGS_MAX;
+        if is_full && self.lags.last().is_some_and(|least| *least >= lag) {
+            return;
+        }
+        let place = self.lags.partition_point(|other| *other > lag);
+        self.lags.insert(place, lag);
+        self.lags.truncate(Gauges::LAGS_MAX);
+    }
+
+    /// Adds what another piece of the same engine says.
+    pub fn add(&mut self, other: &Gauges) {
+        self.seen += other.seen;
+        for (count, more) in self.readers.iter_mut().zip(other.readers) {
+            *count += more;
+        }
+        self.lagging += other.lagging;
+        self.stalled += other.stalled;
+        self.parked_reads += other.parked_reads;
+        self.full += other.full;
+        self.parked_writes += other.parked_writes;
+        self.parked_bytes += other.parked_bytes;
+        for (held, more) in self.held.0.iter_mut().zip(&other.held.0) {
+            held.add(more);
+        }
+        other.lags.iter().for_each(|lag| self.note_lag(*lag));
+    }
+}
+
+/// Which readers of one stream are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadersWanted {
+    /// Of which stream.
+    pub stream: StreamId,
+    /// From this place in the table of its readers.
+    pub from: usize,
+}
+
+/// Readers that one worker has of one stream.
+#[derive(Clone, Debug, Default)]
+pub struct ReadersReport {
+    /// How many there are.
+    pub count: u64,
+    /// The offset that the stream has reached for certain, as far as the worker knows.
+    pub furthest: Offset,
+    /// The next byte of the one that is furthest back.
+    pub lowest: Option<Offset>,
+    /// What they all have lost.
+    pub lost: u64,
+    /// The one that is furthest back of those that hold the buffer.
+    pub holder: Option<ReaderReport>,
+    /// Some of them.
+    pub rows: Vec<ReaderReport>,
+    /// Where to go on; `None` where these are the last.
+    pub next: Option<usize>,
+}
+
+/// One stream at home, and its readers there.
+#[derive(Clone, Debug)]
+pub struct StreamRow {
+    /// The stream's own numbers.
+    pub stream: StreamReport,
+    /// When its bytes came.
+    pub marks: Marks,
+    /// The other workers that have readers of it.
+    pub viewers: Vec<WorkerId>,
+    /// The readers here.
+    pub readers: ReadersReport,
+}
+
+/// A reader that takes nothing counts as stalled after this time; one that takes something every
+/// now and then does not flicker.
+pub const STALLED_AFTER: Duration = Duration::from_millis(100);
+
+impl ReaderReport {
+    /// Whether the full stream waits for it.
+    pub fn holds(&self) -> bool {
+        !self.lagging && self.stall_timeout != StallTimeout::After(Duration::ZERO)
+    }
 }

@@ -94,61 +94,92 @@ impl Delivery {
     }
 }
 
-/// What went through the streams of one type, and what they have now.
+/// What went through the streams of one type, ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TypeTraffic {
-    /// Streams there are.
-    pub streams: u64,
-    /// Bytes that they hold.
-    pub buffered_bytes: u64,
-    /// Bytes that they may hold.
-    pub buffer_bytes: u64,
-    /// Bytes accepted, ever.
+    /// Bytes accepted.
     pub accepted_bytes: u64,
-    /// To readers, ever.
+    /// To readers.
     pub delivery: Delivery,
 }
 
 impl TypeTraffic {
     /// Adds another's counts.
     pub fn add(&mut self, other: &TypeTraffic) {
-        self.streams += other.streams;
-        self.buffered_bytes += other.buffered_bytes;
-        self.buffer_bytes += other.buffer_bytes;
         self.accepted_bytes += other.accepted_bytes;
         self.delivery.add(&other.delivery);
     }
 }
 
+/// Where a type is counted on one engine; stays the same as long as the engine lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TypeSlot(u8);
+
+impl TypeSlot {
+    /// All types that have no name of their own.
+    pub const OTHERS: TypeSlot = TypeSlot(0);
+    /// How many there are.
+    pub const COUNT: usize = TYPES_MAX + 1;
+
+    /// Its place in a table of [`TypeSlot::COUNT`].
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// Counts by type. Which types have a name here is settled when a stream of theirs first comes, and
 /// stays: a count only grows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Traffic {
-    named: HashMap<Arc<str>, TypeTraffic>,
-    others: TypeTraffic,
+    slots: HashMap<Arc<str>, TypeSlot>,
+    counts: Vec<TypeTraffic>,
+}
+
+impl Default for Traffic {
+    fn default() -> Traffic {
+        Traffic { slots: HashMap::new(), counts: vec![TypeTraffic::default()] }
+    }
 }
 
 impl Traffic {
-    /// Gives the type a name here, if there is room.
-    pub(super) fn name(&mut self, stream_type: &Arc<str>) {
-        if self.named.len() < TYPES_MAX && !self.named.contains_key(stream_type) {
-            self.named.insert(Arc::clone(stream_type), TypeTraffic::default());
+    /// Where the type is counted; gives it a name here, if there is room.
+    pub(super) fn name(&mut self, stream_type: &Arc<str>) -> TypeSlot {
+        if let Some(slot) = self.slots.get(stream_type) {
+            return *slot;
         }
+        if self.slots.len() == TYPES_MAX {
+            return TypeSlot::OTHERS;
+        }
+        let slot = TypeSlot(u8::try_from(self.counts.len()).expect("TYPES_MAX is small"));
+        self.slots.insert(Arc::clone(stream_type), slot);
+        self.counts.push(TypeTraffic::default());
+        slot
     }
 
-    /// Where a type is counted.
-    pub(super) fn of(&mut self, stream_type: &str) -> &mut TypeTraffic {
-        self.named.get_mut(stream_type).unwrap_or(&mut self.others)
+    /// Counts what came in and went out since the last time, and forgets it there.
+    #[inline]
+    pub(super) fn count(&mut self, slot: TypeSlot, accepted: &mut u64, delivery: &mut Delivery) {
+        let counts = &mut self.counts[slot.index()];
+        counts.accepted_bytes += std::mem::take(accepted);
+        counts.delivery.add(delivery);
+        *delivery = Delivery::default();
     }
 
     /// Those with a name.
-    pub fn named(&self) -> impl Iterator<Item = (&Arc<str>, &TypeTraffic)> {
-        self.named.iter()
+    pub fn named(&self) -> impl Iterator<Item = (&Arc<str>, TypeSlot, &TypeTraffic)> {
+        self.slots.iter().map(|(name, slot)| (name, *slot, &self.counts[slot.index()]))
     }
 
     /// The rest.
     pub fn others(&self) -> &TypeTraffic {
-        &self.others
+        &self.counts[TypeSlot::OTHERS.index()]
+    }
+
+    /// All together.
+    pub fn sum(&self) -> TypeTraffic {
+        let mut sum = TypeTraffic::default();
+        self.counts.iter().for_each(|counts| sum.add(counts));
+        sum
     }
 }
 
@@ -161,12 +192,13 @@ mod tests {
         let mut traffic = Traffic::default();
         let names: Vec<Arc<str>> = (0..=TYPES_MAX).map(|n| format!("type {n}").into()).collect();
         for name in names.iter().chain(&names) {
-            traffic.name(name);
-            traffic.of(name).accepted_bytes += 1;
+            let slot = traffic.name(name);
+            traffic.count(slot, &mut 1, &mut Delivery::default());
         }
         assert_eq!(traffic.named().count(), TYPES_MAX);
-        assert!(traffic.named().all(|(_, counts)| counts.accepted_bytes == 2));
+        assert!(traffic.named().all(|(_, _, counts)| counts.accepted_bytes == 2));
         assert_eq!(traffic.others().accepted_bytes, 2);
+        assert_eq!(traffic.sum().accepted_bytes, 2 * (TYPES_MAX as u64 + 1));
     }
 
     #[test]

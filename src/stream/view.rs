@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::id::Offset;
+use crate::stream::TypeSlot;
 use crate::stream::home::Told;
 use crate::stream::log::Log;
 use crate::stream::meta::Meta;
@@ -37,6 +38,8 @@ pub(super) struct View {
     pub(super) is_dirty: bool,
     /// Whether the outgoing lists the view.
     pub(super) is_listed: bool,
+    /// Where its type is counted.
+    pub(super) type_slot: TypeSlot,
 }
 
 /// What a view tells its home.
@@ -70,6 +73,7 @@ impl View {
             has_news: false,
             is_dirty: false,
             is_listed: false,
+            type_slot: TypeSlot::OTHERS,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::worker::running_clock::{RunningClock, SLEEP_MAX};
 use crate::worker::session::{SessionKey, Sessions};
 use crate::worker::{
     Counters, Doorbell, Identity, Inbox, Limits, Mail, Outbox, Phase, PhaseFlag, Placement, Poller,
-    Ready, Refused, Shard, Tuning, TurnBudget, WorkerReport,
+    Ready, Refused, Shard, Tuning, TurnBudget,
 };
 
 /// What joins a worker to the system and to the other threads.
@@ -51,7 +51,7 @@ pub struct Worker<P: Poller> {
     clock: RunningClock,
     /// When the turn began, by `clock`.
     pub(super) now: Now,
-    links: Links<P>,
+    pub(super) links: Links<P>,
     neighbours: Vec<Neighbour<P>>,
     pub(super) shard: Shard,
     pub(super) sessions: Sessions<P::Transport>,
@@ -67,7 +67,7 @@ pub struct Worker<P: Poller> {
     pub(super) linger_timeout: Duration,
     pub(super) buffers: ReceiveBuffers,
     pub(super) counters: Counters,
-    load: Load,
+    pub(super) load: Load,
     pub(super) budget: TurnBudget,
     receive_budget: ReceiveBudget,
     /// The bounds' version that was taken over last.
@@ -300,7 +300,7 @@ impl<P: Poller> Worker<P> {
                 Mail::Connection { socket, door, peer } => {
                     self.open(socket, door, peer);
                 }
-                Mail::Report(sink) => sink.put(self.report()),
+                Mail::Report(inquiry) => self.answer(inquiry),
             }
             if time.seems_over(&self.links.poller) {
                 break;
@@ -373,19 +373,5 @@ impl<P: Poller> Worker<P> {
         self.sessions.len() == 0
             && self.links.inbox.is_empty()
             && self.neighbours.iter().all(|neighbour| neighbour.held.is_none())
-    }
-
-    /// A copy of the numbers.
-    pub fn report(&self) -> WorkerReport {
-        let shard = self.shard.report();
-        WorkerReport {
-            worker: self.id,
-            now: self.now,
-            lingering: self.sessions.len().saturating_sub(self.shard.channel_count()),
-            shard,
-            counters: self.counters,
-            busy_ratio: self.load.ratio(),
-            inbox_mail: self.links.inbox.len(),
-        }
     }
 }

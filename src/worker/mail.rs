@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::id::{Door, WorkerId};
 use crate::net::Socket;
 use crate::stream::Message;
-use crate::worker::WorkerReport;
+use crate::worker::{Answer, Question};
 
 /// Mail in one worker's inbox. A message of the core is a few hundred bytes; ten thousand channels
 /// that all wait for this worker find room as it drains. More would only be memory.
@@ -30,27 +30,30 @@ pub enum Mail<S = Socket> {
         /// The peer's address, for people.
         peer: Arc<str>,
     },
-    /// Somebody wants a copy of the numbers.
-    Report(ReportSink),
+    /// Somebody wants a copy of some numbers.
+    Report(Inquiry),
 }
 
-/// Where a copy of the numbers goes.
-pub struct ReportSink(Box<dyn FnOnce(WorkerReport) + Send>);
+/// What somebody on another thread wants to know, and where the answer goes.
+pub struct Inquiry {
+    question: Question,
+    take: Box<dyn FnOnce(Answer) + Send>,
+}
 
-impl ReportSink {
-    /// Hands the report to `take`, on the worker's thread: it must be quick and must not wait.
-    pub fn new(take: impl FnOnce(WorkerReport) + Send + 'static) -> ReportSink {
-        ReportSink(Box::new(take))
+impl Inquiry {
+    /// Hands the answer to `take`, on the worker's thread: it must be quick and must not wait.
+    pub fn new(question: Question, take: impl FnOnce(Answer) + Send + 'static) -> Inquiry {
+        Inquiry { question, take: Box::new(take) }
     }
 
-    /// Hands the report over.
-    pub fn put(self, report: WorkerReport) {
-        (self.0)(report);
+    /// What is asked, and what takes the answer.
+    pub fn open(self) -> (Question, impl FnOnce(Answer)) {
+        (self.question, self.take)
     }
 }
 
-impl std::fmt::Debug for ReportSink {
+impl std::fmt::Debug for Inquiry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ReportSink")
+        f.debug_tuple("Inquiry").field(&self.question).finish()
     }
 }

@@ -33,11 +33,13 @@ mod tuning;
 pub use budget::TurnBudget;
 pub use doorbell::{Doorbell, Wake};
 pub use event_loop::{Links, Worker};
-pub use mail::{MAIL_MAX, Mail, ReportSink};
+pub use mail::{Inquiry, MAIL_MAX, Mail};
 pub use mailbox::{Inbox, Outbox, Refused, mailbox};
 pub use phase::{Phase, PhaseFlag};
 pub use placement::Placement;
 pub use poller::{Poller, Ready, SystemPoller, WAKE};
-pub use report::{Counters, TurnTime, WorkerReport};
-pub use shard::{Blank, ChannelReport, Identity, Limits, Shard, ShardReport};
+pub use report::{Answer, AnswerBody, Counters, Question, ROWS_MAX, TurnTime, WorkerTotals};
+pub use shard::{
+    Blank, ChannelReport, Identity, Limits, Shard, ShardGauges, ShardReport, ShardTotals, ShardWalk,
+};
 pub use tuning::Tuning;

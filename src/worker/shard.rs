@@ -28,7 +28,7 @@ use crate::wire::{Encodings, Output, WireError};
 pub use crate::service::Identity;
 pub use blank::Blank;
 pub use limits::Limits;
-pub use report::{ChannelReport, ShardReport};
+pub use report::{ChannelReport, ShardGauges, ShardReport, ShardTotals, ShardWalk};
 
 use memory::Memory;
 use notices::Notices;
@@ -430,25 +430,6 @@ impl Shard {
     /// Open channels.
     pub fn channel_count(&self) -> usize {
         self.peers.len()
-    }
-
-    fn report_channel(&self, peer: &Peer) -> ChannelReport {
-        let introduction = self.engine.introduction(peer.id);
-        ChannelReport { introduction, ..peer.report() }
-    }
-
-    /// A copy of the numbers.
-    pub fn report(&self) -> ShardReport {
-        ShardReport {
-            engine: self.engine.report(),
-            channels: self.peers.iter().map(|peer| self.report_channel(peer)).collect(),
-            channels_opened: self.channels_opened,
-            commands: self.commands,
-            errors: self.errors + self.peers.iter().map(Peer::errors).sum::<u64>(),
-            malformed: self.malformed,
-            without_hello: self.without_hello,
-            abandoned: self.given_up,
-        }
     }
 
     /// Closes a channel over what its peer sent.

@@ -35,6 +35,14 @@ fn occupy(server: &TestServer, number: usize) -> TcpStream {
     }
 }
 
+/// A connection whose answers nobody takes: more of them than sockets hold.
+fn neglect(server: &TestServer) -> TcpStream {
+    let mut socket = connect(server);
+    let head = format!("GET /stats HTTP/1.1\r\nHost: {}\r\n\r\n", server.http_address());
+    socket.write_all(head.repeat(100).as_bytes()).expect("requests can be sent");
+    socket
+}
+
 /// Reads until the other side closes.
 fn read_to_end(mut socket: TcpStream) -> String {
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket option");
@@ -57,6 +65,33 @@ fn silent_and_half_sent_connections_at_their_bound_keep_nobody_out() {
     assert_eq!(oldest.read(&mut [0]).expect("it was closed in good order"), 0);
     all.extend((0..3 * CONNECTIONS_MAX).map(|number| occupy(&server, number)));
     assert_eq!(server.http_get("/healthz").0, 200);
+    server.assert_well();
+}
+
+#[test]
+fn health_is_answered_while_all_connections_are_at_work() {
+    let mut server = TestServer::start();
+    let mut writer = server.peer();
+    let name = "n".repeat(50_000);
+    for _ in 0..40 {
+        writer.create("T", json!({"Name": name}));
+    }
+    let mut all: Vec<TcpStream> = Vec::new();
+    wait_until(PATIENCE, "all are at work", || {
+        // One that is between two answers gives way.
+        all.push(neglect(&server));
+        all.len() >= CONNECTIONS_MAX && server.http_get("/stats?top=1").0 == 503
+    });
+    for _ in 0..20 {
+        assert_eq!(server.http_get("/healthz"), (200, "ok\n".to_owned()));
+    }
+    let (status, text) = server.http_get("/streams");
+    assert_eq!((status, text.contains("128 HTTP connections")), (503, true), "{text}");
+    // Silent ones on top keep nobody out either.
+    let silent: Vec<TcpStream> = (0..32).map(|_| connect(&server)).collect();
+    assert_eq!(server.http_get("/healthz").0, 200);
+    drop((all, silent));
+    wait_until(PATIENCE, "there is room again", || server.http_get("/stats").0 == 200);
     server.assert_well();
 }
 

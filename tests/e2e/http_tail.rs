@@ -235,9 +235,9 @@ fn events_carry_any_bytes_and_go_on_at_the_last_event() {
     assert!(late.is_whole);
 }
 
-/// What a client has of a stream after the first bytes of an event stream, and the ID that it would
-/// come back with. One that keeps to the standard takes an event when its blank line comes; an eager
-/// one takes each line as it comes.
+/// What a client has of a stream after the first bytes of an event stream, and the ID that it
+/// would come back with. One that keeps to the standard takes an event when its blank line comes;
+/// an eager one takes each line as it comes.
 fn taken(body: &[u8], is_eager: bool) -> (usize, u64) {
     let (mut bytes, mut id) = (0, 0);
     let end = match is_eager {

@@ -1,9 +1,11 @@
 //! What `/stats` says is what the clients counted.
 
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
+use crate::support::http::{Answer, request, send_head};
 use crate::support::peer::quoted;
 use crate::support::{PATIENCE, Pattern, RawPeer, TestServer, wait_until};
 
@@ -197,4 +199,126 @@ fn a_query_picks_sorts_and_cuts() {
     assert_eq!(ids("?sort=lag"), reversed);
     assert_eq!(ids("?sort=fill&top=2"), reversed[..2]);
     assert_eq!(ids(&format!("?stream={}", streams[2])), [streams[2].clone()]);
+}
+
+/// Streams with long names on both workers of a broker, in the order of their coming, and who keeps
+/// them. The last has more readers than one piece of a report holds.
+struct Crowd {
+    streams: Vec<String>,
+    _writers: Vec<RawPeer>,
+    readers: Vec<RawPeer>,
+}
+
+impl Crowd {
+    const READERS: usize = 300;
+
+    fn of(server: &TestServer, count: usize) -> Crowd {
+        let mut writers = vec![server.peer(), server.peer()];
+        let name = "n".repeat(200);
+        let mut streams = Vec::new();
+        for number in 0..count {
+            let properties = json!({"Name": format!("{number} {name}"), "History": 1000});
+            let writer = &mut writers[number % 2];
+            streams.push(writer.create("Many", properties));
+            assert_eq!(writer.write(&streams[number], &vec![b'x'; number % 700]), 0);
+        }
+        let mut readers: Vec<RawPeer> = (0..Crowd::READERS).map(|_| server.peer()).collect();
+        for reader in &mut readers {
+            assert_eq!(reader.attach(&streams[count - 1], json!({"StallTimeout": 0})).0, 0);
+        }
+        for stream in streams.iter().step_by(10) {
+            assert_eq!(readers[0].attach(stream, json!({"StallTimeout": 0})).0, 0);
+        }
+        Crowd { streams, _writers: writers, readers }
+    }
+
+    /// Checks an answer of `/stats` that has everything.
+    fn check(&self, stats: &Value) {
+        check_invariants(stats);
+        let ids = |rows: &Value, key: &str| -> Vec<String> {
+            let rows = rows.as_array().expect("rows").iter();
+            rows.map(|row| row[key].as_str().expect("an ID").to_owned()).collect()
+        };
+        assert_eq!(ids(&stats["streams"], "id"), self.streams, "all, the oldest first");
+        let last = stats["streams"].as_array().and_then(|rows| rows.last()).expect("a row");
+        let mut channels = ids(&last["readers"], "channel");
+        channels.sort();
+        channels.dedup();
+        assert_eq!((channels.len(), &last["reader_count"]), (Crowd::READERS, &json!(300)));
+        let mut all = ids(&stats["channels"], "id");
+        all.sort();
+        all.dedup();
+        assert_eq!(json!(all.len()), stats["totals"]["channels"]);
+        let rows = stats["streams"].as_array().expect("rows").iter();
+        let readers = rows.map(|row| row["readers"].as_array().expect("readers").len()).sum();
+        let told: usize = readers;
+        assert_eq!(json!(told), stats["totals"]["readers"]);
+    }
+}
+
+#[test]
+fn many_who_ask_at_once_get_whole_answers_that_are_held_once() {
+    let server = TestServer::start();
+    let crowd = Crowd::of(&server, 2000);
+    crowd.check(&server.stats());
+    let before = server.resident_memory();
+    let ask = |path: &str| send_head(server.http_address(), path, &["Connection: close"]);
+    let asked: Vec<TcpStream> = (0..90).map(|_| ask("GET /stats")).collect();
+    // Some take in nothing for now, and others leave.
+    let silent: Vec<TcpStream> = (0..20).map(|_| ask("GET /stats?sort=age&top=1999")).collect();
+    drop((0..10).map(|_| ask("GET /stats")).collect::<Vec<TcpStream>>());
+    let mut answers: Vec<Answer> =
+        asked.into_iter().map(|socket| Answer::of(socket, true)).collect();
+    let mut length = 0;
+    for answer in &mut answers {
+        assert_eq!(answer.status, 200);
+        let text = answer.text();
+        assert!(answer.is_whole);
+        length = text.len() as u64;
+        crowd.check(&serde_json::from_str(&text).expect("JSON"));
+    }
+    let grown = server.resident_memory().saturating_sub(before);
+    assert!(grown < 16 << 20, "{} KiB for answers of {} KiB", grown >> 10, length >> 10);
+    for socket in silent {
+        let mut late = Answer::of(socket, true);
+        let stats: Value = serde_json::from_str(&late.text()).expect("JSON");
+        assert_eq!(stats["streams"].as_array().map(Vec::len), Some(1999));
+    }
+    let mut list = request(server.http_address(), "GET /streams", &[]);
+    let list: Value = serde_json::from_str(&list.text()).expect("JSON");
+    assert_eq!(list.as_array().map(Vec::len), Some(2000));
+}
+
+#[test]
+fn a_stream_with_many_readers_is_sorted_and_cut_as_asked() {
+    let server = TestServer::start();
+    let mut crowd = Crowd::of(&server, 200);
+    let stream = crowd.streams[199].clone();
+    for (number, reader) in crowd.readers.iter_mut().enumerate().take(150) {
+        assert_eq!(reader.read(&stream, 1 + number as i64).data.len(), (1 + number).min(199));
+    }
+    let get =
+        |path: &str| -> Value { serde_json::from_str(&server.http_get(path).1).expect("JSON") };
+    let lags = |row: &Value| -> Vec<u64> {
+        let rows = row["readers"].as_array().expect("readers").iter();
+        rows.map(|row| number(row, "lag")).collect()
+    };
+    let one = get(&format!("/stats?stream={stream}&sort=lag"));
+    check_invariants(&one);
+    let all = lags(&one["streams"][0]);
+    assert_eq!((all.len(), all.is_sorted_by(|a, b| a >= b)), (300, true), "{all:?}");
+    let channels = one["channels"].as_array().expect("channels").len();
+    assert_eq!(channels, 300, "those of its readers");
+    let top = get("/stats?sort=lag&top=7");
+    check_invariants(&top);
+    let rows = top["streams"].as_array().expect("streams");
+    assert_eq!(rows.len(), 7);
+    let largest: Vec<u64> =
+        rows.iter().map(|row| lags(row).first().copied().unwrap_or_default()).collect();
+    assert!(largest.is_sorted_by(|a, b| a >= b), "{largest:?}");
+    assert!(rows.iter().all(|row| lags(row).len() <= 7));
+    assert_eq!(top["channels"].as_array().map(Vec::len), Some(7));
+    assert_eq!(number(&top["totals"], "streams"), 200, "totals are of the whole broker");
+    let plain = get(&format!("/streams/{stream}"));
+    assert_eq!((&plain["id"], lags(&plain).len()), (&json!(stream), 300));
 }

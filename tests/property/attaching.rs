@@ -162,6 +162,6 @@ fn a_stream_may_begin_where_another_left_off() {
         assert_eq!(pair.write(stream, "0123456789"), Some(Ok(())));
         assert_eq!(pair.read(stream), ("0123456789".into(), 0, false));
         let report = pair.cluster.engines[0].report();
-        assert_eq!((report.streams[0].end, report.accepted_bytes), (origin.plus(10), 10));
+        assert_eq!((report.streams[0].end, report.totals.accepted_bytes), (origin.plus(10), 10));
     });
 }

@@ -91,7 +91,7 @@ fn a_reader_that_takes_nothing_of_a_disposed_stream_is_let_go_and_told_its_loss(
         assert!(matches!(told[..], [Told::Disposed(id)] if id == stream), "{told:?}");
         assert_eq!(streams(&pair), 0);
         let report = pair.cluster.engines[pair.host.worker.index()].report();
-        assert_eq!((report.delivered_bytes, report.lost_bytes), (4, 6));
+        assert_eq!((report.totals.delivered_bytes, report.totals.lost_bytes), (4, 6));
         assert_eq!(pair.read(stream), (String::new(), 6, true));
         assert_eq!(pair.read(stream), (String::new(), 0, true), "told once");
         let told = pair.run(pair.host, Command::Disconnect(stream));

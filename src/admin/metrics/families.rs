@@ -1,22 +1,20 @@
 //! Which metrics there are.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use prometheus_client::registry::Unit;
 
+use crate::admin::gather::{Summary, WorkerSummary};
 use crate::admin::metrics::names::{Names, OTHER};
 use crate::admin::metrics::{Family, Labels, Number, Samples};
-use crate::admin::snapshot::Snapshot;
 use crate::id::Door;
 use crate::stats::Histogram;
-use crate::stream::{Policy, TypeTraffic};
-use crate::worker::WorkerReport;
-
-/// Readers with the largest lags that have a series of their own.
-const RANKS_MAX: usize = 5;
+use crate::stream::{Held, Policy, TypeSlot, TypeTraffic};
+use crate::worker::{ShardGauges, WorkerTotals};
 
 /// Something that a worker counts.
-type Count = fn(&WorkerReport) -> u64;
+type Count = fn(&WorkerTotals) -> u64;
 
 const NANOSECONDS: f64 = 1e9;
 
@@ -39,30 +37,34 @@ impl Family {
 }
 
 /// What the workers count themselves.
-pub(super) fn of_workers(reports: &[WorkerReport], names: &mut Names) -> Vec<Family> {
-    let mut families = of_types(reports, names);
-    families.extend(of_each_worker(reports));
-    families.extend(of_failures(reports));
-    families.extend(histograms(reports));
+pub(super) fn of_workers(summary: &Summary, names: &mut Names) -> Vec<Family> {
+    let mut families = of_types(summary, names);
+    families.extend(of_each_worker(summary));
+    families.extend(of_failures(summary));
+    families.extend(histograms(summary));
     families
 }
 
-fn of_types(reports: &[WorkerReport], names: &mut Names) -> Vec<Family> {
-    let mut types: BTreeMap<String, TypeTraffic> = BTreeMap::new();
+fn of_types(summary: &Summary, names: &mut Names) -> Vec<Family> {
+    let mut types: BTreeMap<String, (TypeTraffic, Held)> = BTreeMap::new();
     // Always there, so that a query never finds nothing.
-    types.insert(OTHER.to_owned(), TypeTraffic::default());
-    for report in reports {
-        let traffic = &report.shard.engine.traffic;
-        for (name, counts) in traffic.named() {
-            types.entry(names.label(name).to_owned()).or_default().add(counts);
+    types.insert(OTHER.to_owned(), Default::default());
+    for WorkerSummary { totals, gauges } in summary {
+        let (traffic, held) = (&totals.shard.engine.traffic, &gauges.engine.held);
+        let others = (OTHER, TypeSlot::OTHERS, traffic.others());
+        let named = traffic.named().map(|(name, slot, counts)| (names.label(name), slot, counts));
+        let all: Vec<(&str, TypeSlot, &TypeTraffic)> = named.chain([others]).collect();
+        for (label, slot, counts) in all {
+            let (sum, now) = types.entry(label.to_owned()).or_default();
+            sum.add(counts);
+            now.add(held.of(slot));
         }
-        types.entry(OTHER.to_owned()).or_default().add(traffic.others());
     }
-    let each = |of: fn(&TypeTraffic) -> u64| -> Vec<(Labels, u64)> {
-        types.iter().map(|(name, traffic)| (vec![("type", name.clone())], of(traffic))).collect()
+    let each = |of: fn(&(TypeTraffic, Held)) -> u64| -> Vec<(Labels, u64)> {
+        types.iter().map(|(name, counts)| (vec![("type", name.clone())], of(counts))).collect()
     };
     let (mut delivered, mut lost) = (Vec::new(), Vec::new());
-    for (name, traffic) in &types {
+    for (name, (traffic, _)) in &types {
         for door in Door::ALL {
             let labels = vec![("type", name.clone()), ("front", door.as_str().to_owned())];
             delivered.push((labels, traffic.delivery.delivered_through(door)));
@@ -73,25 +75,29 @@ fn of_types(reports: &[WorkerReport], names: &mut Names) -> Vec<Family> {
         }
     }
     vec![
-        gauge("weir_streams", "Streams.", each(|traffic| traffic.streams)),
-        counter("weir_ingest", "Bytes that came into streams.", each(|t| t.accepted_bytes))
+        gauge("weir_streams", "Streams.", each(|(_, held)| held.streams)),
+        counter("weir_ingest", "Bytes that came into streams.", each(|(t, _)| t.accepted_bytes))
             .of_unit(Unit::Bytes),
         counter("weir_delivered", "Bytes that went to readers.", delivered).of_unit(Unit::Bytes),
         counter("weir_lost", "Bytes that readers have lost.", lost).of_unit(Unit::Bytes),
-        gauge("weir_ring", "Bytes that streams keep.", each(|traffic| traffic.buffered_bytes))
+        gauge("weir_ring", "Bytes that streams keep.", each(|(_, held)| held.buffered_bytes))
             .of_unit(Unit::Bytes),
-        gauge("weir_ring_limit", "Bytes that streams may keep.", each(|t| t.buffer_bytes))
-            .of_unit(Unit::Bytes),
+        gauge(
+            "weir_ring_limit",
+            "Bytes that streams may keep.",
+            each(|(_, held)| held.buffer_bytes),
+        )
+        .of_unit(Unit::Bytes),
     ]
 }
 
-fn of_each_worker(reports: &[WorkerReport]) -> Vec<Family> {
-    let label = |report: &WorkerReport| vec![("worker", report.worker.to_string())];
-    let each = |of: fn(&WorkerReport) -> u64| -> Vec<(Labels, u64)> {
-        reports.iter().map(|report| (label(report), of(report))).collect()
+fn of_each_worker(summary: &Summary) -> Vec<Family> {
+    let label = |worker: &WorkerSummary| vec![("worker", worker.totals.worker.to_string())];
+    let each = |of: fn(&WorkerTotals) -> u64| -> Vec<(Labels, u64)> {
+        summary.iter().map(|worker| (label(worker), of(&worker.totals))).collect()
     };
-    let exact = |of: fn(&WorkerReport) -> f64| -> Vec<(Labels, Number)> {
-        reports.iter().map(|report| (label(report), Number::Measure(of(report)))).collect()
+    let exact = |of: fn(&WorkerTotals) -> f64| -> Vec<(Labels, Number)> {
+        summary.iter().map(|worker| (label(worker), Number::Measure(of(&worker.totals)))).collect()
     };
     vec![
         counter("weir_commands", "Commands received.", each(|r| r.shard.commands)),
@@ -139,22 +145,22 @@ fn of_each_worker(reports: &[WorkerReport]) -> Vec<Family> {
     ]
 }
 
-fn of_failures(reports: &[WorkerReport]) -> Vec<Family> {
+fn of_failures(summary: &Summary) -> Vec<Family> {
     let reasons: [(&str, Count); 4] = [
         ("broken", |r| r.counters.broken.saturating_sub(r.shard.abandoned)),
         ("bad_input", |r| r.shard.malformed),
         ("no_hello", |r| r.shard.without_hello),
         ("stuck", |r| r.shard.abandoned),
     ];
-    let sum = |of: Count| reports.iter().map(of).sum();
+    let sum = |of: Count| summary.iter().map(|worker| of(&worker.totals)).sum();
     let samples = reasons.map(|(reason, of)| (vec![("reason", reason.to_owned())], sum(of)));
     let help = "Channels that did not end in good order.";
     vec![counter("weir_channels_failed", help, samples.to_vec())]
 }
 
-fn histograms(reports: &[WorkerReport]) -> Vec<Family> {
-    let merged = |of: fn(&WorkerReport) -> Option<Histogram>| {
-        let mut all = reports.iter().filter_map(of);
+fn histograms(summary: &Summary) -> Vec<Family> {
+    let merged = |of: fn(&WorkerTotals) -> Option<Histogram>| {
+        let mut all = summary.iter().filter_map(|worker| of(&worker.totals));
         let first = all.next();
         first.map(|mut first| {
             all.for_each(|other| first.merge(&other));
@@ -191,16 +197,25 @@ fn histograms(reports: &[WorkerReport]) -> Vec<Family> {
     kinds.into_iter().filter_map(family).collect()
 }
 
-/// What the joined numbers say.
-pub(super) fn of_snapshot(snapshot: &Snapshot) -> Vec<Family> {
-    let summary = snapshot.summary(RANKS_MAX);
-    let one = |value: u64| vec![(Vec::new(), value)];
-    let by_front = |values: [u64; 2]| -> Vec<(Labels, u64)> {
-        let labels = Door::ALL.map(|door| vec![("front", door.as_str().to_owned())]);
-        labels.into_iter().zip(values).collect()
+/// What rows come to.
+pub(super) fn of_rows(
+    summary: &Summary,
+    lags: &[(u64, Duration)],
+    uptime: Duration,
+) -> Vec<Family> {
+    let sum = |of: fn(&ShardGauges) -> u64| {
+        let sum = summary.iter().map(|worker| of(&worker.gauges)).sum::<u64>();
+        vec![(Vec::new(), sum)]
     };
-    let ranked = |of: fn(&(u64, u64)) -> Number| -> Vec<(Labels, Number)> {
-        let lags = summary.largest_lags.iter().enumerate();
+    let by_front = |of: fn(&ShardGauges, usize) -> u64| -> Vec<(Labels, u64)> {
+        let sample = |door: Door| {
+            let labels = vec![("front", door.as_str().to_owned())];
+            (labels, summary.iter().map(|worker| of(&worker.gauges, door as usize)).sum())
+        };
+        Door::ALL.map(sample).to_vec()
+    };
+    let ranked = |of: fn(&(u64, Duration)) -> Number| -> Vec<(Labels, Number)> {
+        let lags = lags.iter().enumerate();
         lags.map(|(index, lag)| (vec![("rank", (index + 1).to_string())], of(lag))).collect()
     };
     let exact = |name, help, unit, samples| Family {
@@ -211,16 +226,24 @@ pub(super) fn of_snapshot(snapshot: &Snapshot) -> Vec<Family> {
     };
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     vec![
-        gauge("weir_channels", "Open channels.", by_front(summary.channels)),
-        gauge("weir_readers", "Readers of streams.", by_front(summary.readers)),
-        gauge("weir_readers_lagging", "Readers left behind.", one(summary.lagging)),
-        gauge("weir_readers_stalled", "Readers that hold a full stream.", one(summary.stalled)),
-        gauge("weir_streams_full", "Streams in which writes wait.", one(summary.full)),
-        gauge("weir_parked_writes", "Writes that wait for space.", one(summary.parked_writes)),
-        gauge("weir_parked", "Bytes of writes that wait.", one(summary.parked_bytes))
+        gauge("weir_channels", "Open channels.", by_front(|gauges, door| gauges.channels[door])),
+        gauge(
+            "weir_readers",
+            "Readers of streams.",
+            by_front(|gauges, door| gauges.engine.readers[door]),
+        ),
+        gauge("weir_readers_lagging", "Readers left behind.", sum(|g| g.engine.lagging)),
+        gauge(
+            "weir_readers_stalled",
+            "Readers that hold a full stream.",
+            sum(|g| g.engine.stalled),
+        ),
+        gauge("weir_streams_full", "Streams in which writes wait.", sum(|g| g.engine.full)),
+        gauge("weir_parked_writes", "Writes that wait for space.", sum(|g| g.engine.parked_writes)),
+        gauge("weir_parked", "Bytes of writes that wait.", sum(|g| g.engine.parked_bytes))
             .of_unit(Unit::Bytes),
-        gauge("weir_parked_reads", "Reads that wait for bytes.", one(summary.parked_reads)),
-        gauge("weir_unsent", "Bytes that wait for sockets.", one(summary.unsent_bytes))
+        gauge("weir_parked_reads", "Reads that wait for bytes.", sum(|g| g.engine.parked_reads)),
+        gauge("weir_unsent", "Bytes that wait for sockets.", sum(|g| g.unsent_bytes))
             .of_unit(Unit::Bytes),
         exact(
             "weir_largest_lag",
@@ -232,13 +255,13 @@ pub(super) fn of_snapshot(snapshot: &Snapshot) -> Vec<Family> {
             "weir_largest_lag",
             "Age of what waits for these readers.",
             Unit::Seconds,
-            ranked(|(_, ms)| Number::Measure(*ms as f64 / 1000.0)),
+            ranked(|(_, age)| Number::Measure(age.as_secs_f64())),
         ),
         exact(
             "weir_uptime",
             "Since the broker's start.",
             Unit::Seconds,
-            vec![(Vec::new(), Number::Measure(summary.uptime_ms as f64 / 1000.0))],
+            vec![(Vec::new(), Number::Measure(uptime.as_secs_f64()))],
         ),
         Family {
             name: "weir_build",

@@ -5,12 +5,14 @@
 //! stream is called, and stream types only up to a bound, so that the number of series stays small.
 
 mod families;
+pub(crate) mod lags;
 mod names;
 pub(crate) mod plain;
 mod process;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
@@ -20,9 +22,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::admin::snapshot::Snapshot;
+use crate::admin::gather::Summary;
 use crate::stats::Histogram;
-use crate::worker::WorkerReport;
 
 use names::Names;
 
@@ -70,11 +71,12 @@ impl Metrics {
     /// The answer's text.
     pub(crate) fn text(
         &self,
-        reports: Vec<WorkerReport>,
-        join: impl FnOnce(Vec<WorkerReport>) -> Snapshot,
+        summary: &Summary,
+        lags: &[(u64, Duration)],
+        uptime: Duration,
     ) -> String {
-        let mut families = families::of_workers(&reports, &mut self.names.lock());
-        families.extend(families::of_snapshot(&join(reports)));
+        let mut families = families::of_workers(summary, &mut self.names.lock());
+        families.extend(families::of_rows(summary, lags, uptime));
         families.extend(process::families());
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Copies(families)));

@@ -1,5 +1,5 @@
-//! The text format that Prometheus had before OpenMetrics (version 0.0.4), for scrapers that ask for
-//! it: the same samples, told apart by little.
+//! The text format that Prometheus had before OpenMetrics (version 0.0.4), for scrapers that ask
+//! for it: the same samples under other headings.
 
 use std::fmt::Write;
 

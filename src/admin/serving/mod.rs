@@ -40,7 +40,7 @@ pub(crate) use table::CONNECTIONS_MAX;
 
 use reserve::Reserve;
 use socket::Socket;
-use table::{Busy, Connections, Kind, Open};
+use table::{Busy, Connections, Kind, Open, WeakOpen};
 
 /// How long a connection that gets no more than an answer to `/healthz` may take.
 const BRIEF_TIMEOUT: Duration = Duration::from_secs(1);
@@ -56,6 +56,14 @@ const BUFFER_BYTES_MAX: usize = 64 << 10;
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) socket: PeerSocket,
+    connection: WeakOpen,
+}
+
+impl Peer {
+    /// Closes the connection at once, whatever is under way.
+    pub(crate) fn cut(&self) {
+        self.connection.close();
+    }
 }
 
 /// What answers.
@@ -166,7 +174,7 @@ async fn serve(
         debug!(peer = %address, %error, "HTTP connection without options");
     }
     let (socket, peer) = Socket::new(stream);
-    let peer = Peer { address, socket: peer };
+    let peer = Peer { address, socket: peer, connection: open.downgrade() };
     let inner = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         let busy = open.busy();

@@ -1,11 +1,13 @@
 //! Which HTTP connections are open, which are at work, and which gives way to a new one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use slab::Slab;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
 
 /// HTTP connections open at once that may ask for anything. A dashboard in a few browsers and a
 /// scraper or two need a tenth of it.
@@ -13,6 +15,10 @@ pub(crate) const CONNECTIONS_MAX: usize = 128;
 
 /// Connections beyond, which get an answer to `/healthz` only.
 const BRIEF_MAX: usize = 8;
+
+/// How long a connection must have been idle before it gives way: what it asks for may lie in the
+/// kernel, where nobody has looked yet.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// What a connection may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +40,6 @@ pub(super) struct Connections {
 #[derive(Debug, Default)]
 struct Table {
     entries: Slab<Entry>,
-    /// Counts what became idle, for the order.
-    serial: u64,
 }
 
 #[derive(Debug)]
@@ -43,8 +47,8 @@ struct Entry {
     kind: Kind,
     /// Answers under way; a client may send a request before it has the last answer.
     busy: usize,
-    /// When it became idle last: the lowest is the oldest.
-    idle_since: u64,
+    /// When it became idle last.
+    idle_since: Instant,
     /// It has been told to close, and counts no more.
     is_leaving: bool,
     close: Option<AbortHandle>,
@@ -61,6 +65,19 @@ struct Slot {
     kind: Kind,
 }
 
+/// One that may be closed already.
+#[derive(Clone, Debug)]
+pub(super) struct WeakOpen(Weak<Slot>);
+
+impl WeakOpen {
+    /// Closes it.
+    pub(super) fn close(&self) {
+        if let Some(slot) = self.0.upgrade() {
+            slot.connections.table.lock().close(slot.key);
+        }
+    }
+}
+
 /// An answer under way.
 #[derive(Debug)]
 pub(super) struct Busy(Open);
@@ -71,10 +88,12 @@ impl Connections {
         loop {
             // Before the look, so that no change between the two is missed.
             let changed = self.changed.notified();
-            if let Some(open) = self.try_take_in() {
-                return open;
+            match self.try_take_in(Instant::now()) {
+                Ok(open) => return open,
+                // Nobody may give way yet: somebody may soon.
+                Err(Some(until)) => drop(timeout_at(until, changed).await),
+                Err(None) => changed.await,
             }
-            changed.await;
         }
     }
 
@@ -84,19 +103,20 @@ impl Connections {
         let kind = {
             let mut table = self.table.lock();
             match table.oldest_idle(Kind::Full) {
-                Some(key) => {
+                Some((key, since)) if since + GRACE <= Instant::now() => {
                     table.close(key);
                     Kind::Full
                 }
-                None => Kind::Brief,
+                _ => Kind::Brief,
             }
         };
         self.open(kind)
     }
 
-    fn try_take_in(self: &Arc<Self>) -> Option<Open> {
-        let kind = self.table.lock().room()?;
-        Some(self.open(kind))
+    /// Where there is no room: when somebody may have to give way, at the earliest.
+    fn try_take_in(self: &Arc<Self>, now: Instant) -> Result<Open, Option<Instant>> {
+        let kind = self.table.lock().room(now)?;
+        Ok(self.open(kind))
     }
 
     fn open(self: &Arc<Self>, kind: Kind) -> Open {
@@ -107,8 +127,7 @@ impl Connections {
 
 impl Table {
     fn insert(&mut self, kind: Kind) -> usize {
-        self.serial += 1;
-        let idle_since = self.serial;
+        let idle_since = Instant::now();
         self.entries.insert(Entry { kind, busy: 0, idle_since, is_leaving: false, close: None })
     }
 
@@ -118,29 +137,40 @@ impl Table {
     }
 
     /// As what one more may be taken in; makes room for it where that is needed.
-    fn room(&mut self) -> Option<Kind> {
+    fn room(&mut self, now: Instant) -> Result<Kind, Option<Instant>> {
         if self.count(Kind::Full) < CONNECTIONS_MAX {
-            return Some(Kind::Full);
+            return Ok(Kind::Full);
         }
-        if let Some(key) = self.oldest_idle(Kind::Full) {
-            self.close(key);
-            return Some(Kind::Full);
+        if let Some((key, since)) = self.oldest_idle(Kind::Full) {
+            return self.give_way(key, since, now).map(|()| Kind::Full);
         }
         if self.count(Kind::Brief) >= BRIEF_MAX {
-            let key = self.oldest_idle(Kind::Brief)?;
-            self.close(key);
+            let (key, since) = self.oldest_idle(Kind::Brief).ok_or(None)?;
+            self.give_way(key, since, now)?;
         }
-        Some(Kind::Brief)
+        Ok(Kind::Brief)
     }
 
-    fn oldest_idle(&self, kind: Kind) -> Option<usize> {
-        let may_go = |(_, entry): &(usize, &Entry)| {
+    fn give_way(
+        &mut self,
+        key: usize,
+        since: Instant,
+        now: Instant,
+    ) -> Result<(), Option<Instant>> {
+        if since + GRACE > now {
+            return Err(Some(since + GRACE));
+        }
+        self.close(key);
+        Ok(())
+    }
+
+    fn oldest_idle(&self, kind: Kind) -> Option<(usize, Instant)> {
+        let is_idle = |(_, entry): &(usize, &Entry)| {
             // One without a handle has only just come.
-            let is_idle = entry.busy == 0 && !entry.is_leaving && entry.close.is_some();
-            is_idle && kind == entry.kind
+            entry.busy == 0 && !entry.is_leaving && entry.close.is_some() && kind == entry.kind
         };
-        let idle = self.entries.iter().filter(may_go);
-        idle.min_by_key(|(_, entry)| entry.idle_since).map(|(key, _)| key)
+        let idle = self.entries.iter().filter(is_idle);
+        idle.map(|(key, entry)| (key, entry.idle_since)).min_by_key(|(_, since)| *since)
     }
 
     fn close(&mut self, key: usize) {
@@ -155,6 +185,11 @@ impl Table {
 impl Open {
     pub(super) fn kind(&self) -> Kind {
         self.0.kind
+    }
+
+    /// Something that does not keep it open.
+    pub(super) fn downgrade(&self) -> WeakOpen {
+        WeakOpen(Arc::downgrade(&self.0))
     }
 
     /// Says how the connection is closed from outside.
@@ -174,11 +209,9 @@ impl Drop for Busy {
         let connections = &self.0.0.connections;
         {
             let mut table = connections.table.lock();
-            table.serial += 1;
-            let serial = table.serial;
             let entry = &mut table.entries[self.0.0.key];
             entry.busy -= 1;
-            entry.idle_since = serial;
+            entry.idle_since = Instant::now();
         }
         connections.changed.notify_one();
     }
@@ -200,7 +233,8 @@ mod tests {
     }
 
     fn take_in(connections: &Arc<Connections>) -> Option<Open> {
-        let open = connections.try_take_in()?;
+        // As if whoever is here had been here for a while.
+        let open = connections.try_take_in(Instant::now() + GRACE).ok()?;
         open.on_close(handle());
         Some(open)
     }
@@ -215,6 +249,11 @@ mod tests {
         assert_eq!(one_more.kind(), Kind::Full);
         let is_leaving = |open: &Open| connections.table.lock().entries[open.0.key].is_leaving;
         assert!(is_leaving(&open[1]) && !is_leaving(&open[0]) && !is_leaving(&open[2]));
+        let early = connections.try_take_in(Instant::now());
+        assert!(
+            early.is_err_and(|until| until.is_some()),
+            "whoever has just come is not sent away"
+        );
         open.remove(1);
         assert_eq!(connections.table.lock().count(Kind::Full), CONNECTIONS_MAX);
     }

@@ -1,12 +1,13 @@
 //! What a request wants to see of `/stats`.
 
 use crate::admin::query::{BadQuery, Query};
-use crate::admin::snapshot::Snapshot;
-use crate::admin::snapshot::rows::{ChannelRow, ReaderRow, StreamRow};
+use crate::admin::snapshot::{Joined, StreamContext};
 use crate::id::StreamId;
+use crate::stream::ReaderReport;
+use crate::worker::ChannelReport;
 
 /// In which order rows come, the largest first. Rows that are equal stay in the order of age.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Sort {
     /// Oldest first.
     #[default]
@@ -22,7 +23,7 @@ pub(crate) enum Sort {
 }
 
 /// What a request wants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Selection {
     /// This stream, with its readers and their channels.
     pub(crate) stream: Option<StreamId>,
@@ -52,37 +53,6 @@ impl Selection {
         query.end(&["stream", "sort", "top"])?;
         Ok(selection)
     }
-
-    /// Leaves in `snapshot` what is wanted. False where the stream does not exist.
-    pub(crate) fn apply(&self, snapshot: &mut Snapshot) -> bool {
-        if let Some(stream) = self.stream {
-            let id = stream.to_string();
-            snapshot.streams.retain(|row| row.id == id);
-            snapshot.unmatched_readers.retain(|row| row.stream == id);
-            let rows = snapshot.streams.iter().flat_map(|row| &row.readers);
-            let readers = rows.chain(&snapshot.unmatched_readers);
-            let named: Vec<String> = readers.map(|row| row.channel.clone()).collect();
-            snapshot.channels.retain(|row| named.contains(&row.id));
-        }
-        // Stable sorts: what is equal stays in the order of age.
-        if self.sort != Sort::Age {
-            snapshot.streams.sort_by_key(|row| std::cmp::Reverse(self.sort.of_stream(row)));
-            for row in &mut snapshot.streams {
-                row.readers.sort_by_key(|row| std::cmp::Reverse(self.sort.of_reader(row)));
-            }
-            snapshot.channels.sort_by_key(|row| std::cmp::Reverse(self.sort.of_channel(row)));
-        }
-        let exists = self.stream.is_none() || !snapshot.streams.is_empty();
-        if let Some(top) = self.top {
-            snapshot.streams.truncate(top);
-            for row in &mut snapshot.streams {
-                row.readers.truncate(top);
-            }
-            snapshot.unmatched_readers.truncate(top);
-            snapshot.channels.truncate(top);
-        }
-        exists
-    }
 }
 
 impl Sort {
@@ -97,27 +67,32 @@ impl Sort {
         })
     }
 
-    fn of_stream(self, row: &StreamRow) -> u64 {
+    /// What streams are sorted by.
+    pub(crate) fn of_stream(self, row: &Joined) -> u64 {
         match self {
             Sort::Age => 0,
             Sort::Lag => row.largest_lag(),
-            Sort::Rate => row.rate,
-            Sort::Fill => row.fill(),
+            Sort::Rate => row.context().rate(),
+            Sort::Fill => row.context().fill(),
             Sort::Lost => row.lost(),
         }
     }
 
-    fn of_reader(self, row: &ReaderRow) -> u64 {
+    /// What the readers of a stream are sorted by.
+    pub(crate) fn of_reader(self, stream: &StreamContext, reader: &ReaderReport) -> u64 {
         match self {
-            Sort::Lost => row.lost,
-            _ => row.lag,
+            Sort::Age => 0,
+            Sort::Lost => reader.lost,
+            _ => stream.lag(reader),
         }
     }
 
-    fn of_channel(self, row: &ChannelRow) -> u64 {
+    /// What channels are sorted by.
+    pub(crate) fn of_channel(self, channel: &ChannelReport) -> u64 {
         match self {
-            Sort::Rate => row.received_bytes + row.sent_bytes,
-            _ => row.unsent_bytes,
+            Sort::Age => 0,
+            Sort::Rate => channel.received_bytes + channel.sent_bytes,
+            _ => channel.unsent_bytes,
         }
     }
 }

@@ -4,7 +4,6 @@
 //! an upload a writer like any other, and no worker knows HTTP. `tail` reads a stream for a viewer,
 //! `form` is how the viewer gets it, `upload` writes one.
 
-mod body;
 mod form;
 mod tail;
 mod upload;

@@ -11,9 +11,9 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::timeout;
 
 use crate::admin::answers::refused;
+use crate::admin::body::{Piece, growing};
 use crate::admin::query::{BadQuery, Query};
 use crate::admin::serving::Peer;
-use crate::admin::streams::body::{Piece, growing};
 use crate::admin::streams::form::Form;
 use crate::admin::streams::name;
 use crate::client::{AttachOptions, Attached, CallError, Position, ReadReply, Reply, StallTimeout};
@@ -305,10 +305,10 @@ impl Relay {
                 let mut trailers = HeaderMap::new();
                 trailers.insert(POSITION, self.position.into());
                 trailers.insert(LOST, self.lost.into());
-                let _ = pieces.send(Piece::Trailers(trailers)).await;
+                let _ = pieces.send(Piece::End(trailers)).await;
             }
-            Over::Broken => drop(pieces.send(Piece::Broken).await),
-            Over::Departed => {}
+            // What is dropped without an end is cut off.
+            Over::Broken | Over::Departed => {}
         }
         drop(pieces);
         self.link.close().await;

@@ -259,7 +259,7 @@ impl Engine {
     fn forget_view(&mut self, id: StreamId) {
         let Some(mut view) = self.views.remove(&id) else { return };
         self.front.arm(id, &mut view.timer, None);
-        self.past.of(&view.meta.stream_type).delivery.add(&view.readers.delivery);
+        self.traffic.count(view.type_slot, &mut 0, &mut view.readers.delivery);
     }
 
     /// The queue to a worker is short again.

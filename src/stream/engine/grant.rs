@@ -52,8 +52,9 @@ impl Engine {
     pub(super) fn take_grant(&mut self, grant: &Grant) {
         let Some(attaches) = grant.attach else { return };
         let view = self.views.entry(grant.meta.id).or_insert_with(|| {
-            self.past.name(&grant.meta.stream_type);
-            View::new(grant.meta.clone(), grant.sent_from).into()
+            let mut view = View::new(grant.meta.clone(), grant.sent_from);
+            view.type_slot = self.traffic.name(&grant.meta.stream_type);
+            view.into()
         });
         view.attaches_seen = attaches;
         if grant.sent_from < view.log.start() {

@@ -88,9 +88,9 @@ impl Engine {
 
     /// Makes a stream known: to its creator, then to whoever subscribed.
     pub(super) fn introduce(&mut self, now: Instant, stream: Stream, creator: Option<ChannelId>) {
-        self.past.name(&stream.meta.stream_type);
         let meta = stream.meta.clone();
         let mut stream = stream;
+        stream.type_slot = self.traffic.name(&meta.stream_type);
         self.front.recharge(&mut stream);
         self.streams.insert(Box::new(stream));
         if let Some(creator) = creator {

@@ -14,6 +14,7 @@ mod leave;
 mod lifecycle;
 mod pairs;
 mod places;
+mod reporting;
 mod rights;
 mod settle;
 mod stalls;
@@ -35,12 +36,12 @@ use crate::stream::front::Front;
 use crate::stream::home::Stream;
 use crate::stream::notice::Notices;
 use crate::stream::outgoing::Outgoing;
-use crate::stream::parties::{Attachment, Departed, Parties, Party};
+use crate::stream::parties::{Departed, Parties, Party};
 use crate::stream::streams::Streams;
 use crate::stream::view::View;
 use crate::stream::{
-    Command, CoreLimits, Effect, EngineReport, Flow, Introduction, Message, Notice, ReaderReport,
-    Refusal, Reply, StreamReport, Traffic, TypeTraffic,
+    Command, CoreLimits, Effect, Flow, Introduction, Message, Notice, Refusal, Reply, StreamReport,
+    Traffic,
 };
 use crate::time::Instant;
 
@@ -70,8 +71,8 @@ pub struct Engine {
     /// Pairs of test streams.
     pairs: Pairs,
     is_draining: bool,
-    /// Of streams that are forgotten.
-    past: Traffic,
+    /// What went through streams, as it was counted when they were settled last.
+    traffic: Traffic,
 }
 
 impl Engine {
@@ -105,7 +106,7 @@ impl Engine {
             created: 0,
             pairs: Pairs::default(),
             is_draining: false,
-            past: Traffic::default(),
+            traffic: Traffic::default(),
         }
     }
 
@@ -268,64 +269,6 @@ impl Engine {
     /// How many there were too many of since this was asked last.
     pub fn take_missed_notices(&mut self) -> u64 {
         self.front.notices.take_missed()
-    }
-
-    /// A copy of the numbers.
-    pub fn report(&self) -> EngineReport {
-        let mut report = EngineReport {
-            streams: self.streams.values().map(|stream| self.report_stream(stream)).collect(),
-            held_bytes: self.front.budget.held(),
-            held_bytes_max: self.front.limits.memory_bytes_max,
-            traffic: self.past.clone(),
-            stalls: self.front.stalls,
-            park_time: Some(self.front.park_time),
-            reader_lag: Some(self.front.reader_lag),
-            ..EngineReport::default()
-        };
-        report.streams.sort_by_key(|stream| (stream.created_at, stream.id));
-        let marks = self.streams.values().map(|stream| (stream.meta.id, stream.marks.clone()));
-        report.marks.extend(marks);
-        for stream in self.streams.values() {
-            let traffic = report.traffic.of(&stream.meta.stream_type);
-            traffic.streams += 1;
-            traffic.buffered_bytes += stream.log.len();
-            traffic.buffer_bytes += stream.meta.buffer_bytes;
-            traffic.accepted_bytes += stream.accepted_bytes;
-        }
-        let here = self.streams.values().map(|s| (&s.meta, &s.readers, s.log.end()));
-        let there = self.views.values().map(|v| (&v.meta, &v.readers, v.log.end()));
-        for (meta, readers, end) in here.chain(there) {
-            report.traffic.of(&meta.stream_type).delivery.add(&readers.delivery);
-            for reader in readers.iter() {
-                let Some(channel) = self.front.parties.get(reader.channel) else { continue };
-                report.readers.push(ReaderReport {
-                    stream: meta.id,
-                    channel: reader.channel,
-                    peer: channel.peer.clone(),
-                    introduction: channel.introduction.clone(),
-                    start: reader.start,
-                    position: reader.cursor,
-                    end,
-                    delivered: reader.delivered,
-                    lost: reader.lost,
-                    pending_reads: reader.reads.len() as u64,
-                    lagging: reader.is_lagging,
-                    stall_timeout: reader.stall_timeout,
-                    progress_at: reader.progress_at,
-                    place: channel.attachments.get(&meta.id).and_then(Attachment::place_report),
-                });
-            }
-        }
-        let away = self.streams.values().flat_map(Stream::report_away);
-        report.readers.extend(away);
-        let counts = report.traffic.named().map(|(_, counts)| counts);
-        let counts = counts.chain([report.traffic.others()]);
-        let mut sum = TypeTraffic::default();
-        counts.for_each(|counts| sum.add(counts));
-        report.accepted_bytes = sum.accepted_bytes;
-        report.delivered_bytes = sum.delivery.delivered();
-        report.lost_bytes = sum.delivery.lost();
-        report
     }
 
     /// `StreamBroker.introduce`: who is at the other end, for people.

@@ -81,12 +81,14 @@ impl Engine {
             return false;
         }
         self.pump(id);
-        let Engine { front, streams, .. } = self;
+        let Engine { front, streams, traffic, .. } = self;
         let Some(stream) = streams.get_mut(&id) else { return false };
         // A lagging reader is behind by bytes that are gone; how long is told of them too.
         let needed = stream.floor().min(stream.log.start());
         stream.marks.note(now, needed, stream.log.end());
         stream.retire();
+        let delivery = &mut stream.readers.delivery;
+        traffic.count(stream.type_slot, &mut stream.accepted_bytes, delivery);
         front.recharge(stream);
         front.list_for_views(stream);
         if stream.timer.is_none() || stream.is_timer_stale {
@@ -105,17 +107,17 @@ impl Engine {
         self.front.arm(id, &mut stream.timer, None);
         self.front.budget.recharge(&mut stream.charged, 0);
         self.pairs.forget(id);
-        let past = self.past.of(&stream.meta.stream_type);
-        past.accepted_bytes += stream.accepted_bytes;
-        past.delivery.add(&stream.readers.delivery);
+        let delivery = &mut stream.readers.delivery;
+        self.traffic.count(stream.type_slot, &mut stream.accepted_bytes, delivery);
     }
 
     /// Settles one view; returns whether something is left for the next turn.
     fn settle_view(&mut self, now: Instant, id: StreamId) -> bool {
-        let Engine { front, views, .. } = self;
+        let Engine { front, views, traffic, .. } = self;
         let Some(view) = views.get_mut(&id) else { return false };
         view.is_dirty = false;
         let served = front.serve_view(now, view);
+        traffic.count(view.type_slot, &mut 0, &mut view.readers.delivery);
         view.retire();
         front.list_for_home(view);
         view.learn_times(now);

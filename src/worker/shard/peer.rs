@@ -331,6 +331,16 @@ impl Peer {
         self.endpoint.outbound.output.queued_bytes()
     }
 
+    /// Through which door it came in.
+    pub fn door(&self) -> Door {
+        self.door
+    }
+
+    /// Bytes that wait to be sent.
+    pub fn unsent_bytes(&self) -> u64 {
+        self.endpoint.outbound.output.len() as u64
+    }
+
     /// A copy of the numbers.
     pub fn report(&self) -> ChannelReport {
         let output = &self.endpoint.outbound.output;
@@ -345,7 +355,7 @@ impl Peer {
             errors: self.errors.get(),
             received_bytes: self.received_bytes,
             sent_bytes: output.sent_bytes(),
-            unsent_bytes: output.len() as u64,
+            unsent_bytes: self.unsent_bytes(),
         }
     }
 }

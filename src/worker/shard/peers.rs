@@ -54,6 +54,12 @@ impl Peers {
         self.slots.try_remove(id.slot as usize)
     }
 
+    /// Those from a slot on, with their slots.
+    pub fn from(&self, slot: usize) -> impl Iterator<Item = (usize, &Peer)> {
+        let slots = slot..self.slots.capacity();
+        slots.filter_map(|slot| Some((slot, self.slots.get(slot)?)))
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Peer> {
         self.slots.iter().map(|(_, peer)| peer)

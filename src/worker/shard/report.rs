@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::id::{ChannelId, Door};
-use crate::stream::{EngineReport, Introduction};
+use crate::stream::{Engine, EngineReport, EngineTotals, Gauges, Introduction, Walk};
 use crate::time::Instant;
+use crate::worker::shard::Shard;
+use crate::worker::shard::peer::Peer;
 
 /// One channel's numbers.
 #[derive(Clone, Debug)]
@@ -33,13 +35,24 @@ pub struct ChannelReport {
     pub unsent_bytes: u64,
 }
 
-/// What one shard has.
+/// Everything that one shard has, at once.
 #[derive(Clone, Debug, Default)]
 pub struct ShardReport {
-    /// The core's numbers.
+    /// What is counted.
+    pub totals: ShardTotals,
+    /// What the core has.
     pub engine: EngineReport,
     /// Its open channels.
     pub channels: Vec<ChannelReport>,
+}
+
+/// What one shard counts, all of one moment.
+#[derive(Clone, Debug, Default)]
+pub struct ShardTotals {
+    /// The core's numbers.
+    pub engine: EngineTotals,
+    /// Open channels.
+    pub channels: u64,
     /// Channels opened, ever.
     pub channels_opened: u64,
     /// Commands received, ever.
@@ -52,4 +65,116 @@ pub struct ShardReport {
     pub without_hello: u64,
     /// Channels given up at their end because the peer took nothing in.
     pub abandoned: u64,
+}
+
+/// Where a walk over everything that one shard has goes on.
+#[derive(Clone, Debug)]
+pub enum ShardWalk {
+    /// Within the core.
+    Engine(Walk),
+    /// With the channels, from this slot on.
+    Channels(usize),
+}
+
+/// What rows come to, gathered piece by piece.
+#[derive(Clone, Debug, Default)]
+pub struct ShardGauges {
+    /// Streams and readers.
+    pub engine: Gauges,
+    /// Channels by door, as in [`Door::ALL`].
+    pub channels: [u64; Door::ALL.len()],
+    /// Bytes that wait to be sent to them.
+    pub unsent_bytes: u64,
+}
+
+impl ShardWalk {
+    /// From the begin.
+    pub const BEGIN: ShardWalk = ShardWalk::Engine(Walk::Streams(None));
+}
+
+impl ShardGauges {
+    /// Adds what another piece of the same shard says.
+    pub fn add(&mut self, other: &ShardGauges) {
+        self.engine.add(&other.engine);
+        for (count, more) in self.channels.iter_mut().zip(other.channels) {
+            *count += more;
+        }
+        self.unsent_bytes += other.unsent_bytes;
+    }
+}
+
+impl Shard {
+    /// Everything at once, for whoever drives shards in tests: it takes as long as there is much.
+    pub fn report(&self) -> ShardReport {
+        ShardReport {
+            totals: self.totals(),
+            engine: self.engine.report(),
+            channels: self.peers.iter().map(|peer| self.channel_report(peer)).collect(),
+        }
+    }
+
+    /// What is counted, all of one moment.
+    pub fn totals(&self) -> ShardTotals {
+        ShardTotals {
+            engine: self.engine.totals(),
+            channels: self.peers.len() as u64,
+            channels_opened: self.channels_opened,
+            commands: self.commands,
+            errors: self.errors + self.peers.iter().map(Peer::errors).sum::<u64>(),
+            malformed: self.malformed,
+            without_hello: self.without_hello,
+            abandoned: self.given_up,
+        }
+    }
+
+    /// The core, for copies of its rows.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Goes on with a walk: what about `most` streams, readers or channels come to, and where it
+    /// goes on.
+    pub fn gauges(
+        &self,
+        now: Instant,
+        walk: ShardWalk,
+        most: usize,
+    ) -> (ShardGauges, Option<ShardWalk>) {
+        let mut gauges = ShardGauges::default();
+        match walk {
+            ShardWalk::Engine(walk) => {
+                let (engine, next) = self.engine.gauges(now, walk, most);
+                gauges.engine = engine;
+                (gauges, Some(next.map_or(ShardWalk::Channels(0), ShardWalk::Engine)))
+            }
+            ShardWalk::Channels(from) => {
+                let mut peers = self.peers.from(from);
+                for (_, peer) in peers.by_ref().take(most) {
+                    gauges.engine.seen += 1;
+                    gauges.channels[peer.door() as usize] += 1;
+                    gauges.unsent_bytes += peer.unsent_bytes() as u64;
+                }
+                let next = peers.next().map(|(slot, _)| ShardWalk::Channels(slot));
+                (gauges, next)
+            }
+        }
+    }
+
+    /// Channels from a slot on, at most `most`, and the slot where to go on.
+    pub fn channels_from(&self, slot: usize, most: usize) -> (Vec<ChannelReport>, Option<usize>) {
+        let mut peers = self.peers.from(slot);
+        let rows = peers.by_ref().take(most).map(|(_, peer)| self.channel_report(peer)).collect();
+        (rows, peers.next().map(|(slot, _)| slot))
+    }
+
+    /// These channels, as far as they are there.
+    pub fn channels_of(&self, ids: &[ChannelId]) -> Vec<ChannelReport> {
+        let peers = ids.iter().filter_map(|id| self.peers.get(*id));
+        peers.map(|peer| self.channel_report(peer)).collect()
+    }
+
+    fn channel_report(&self, peer: &Peer) -> ChannelReport {
+        let introduction = self.engine.introduction(peer.id);
+        ChannelReport { introduction, ..peer.report() }
+    }
 }

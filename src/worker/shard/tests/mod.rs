@@ -50,7 +50,8 @@ fn bad_input_closes_its_channel_with_a_report_and_no_other() {
     assert!(broker.peers[bad].is_closed);
     assert_eq!(broker.ask(good, "C|1|Locator|sync|"), "R|1||<eom>\n");
     let report = broker.shards[0].report();
-    assert_eq!((report.malformed, report.channels.len(), report.channels_opened), (1, 1, 2));
+    let totals = &report.totals;
+    assert_eq!((totals.malformed, report.channels.len(), totals.channels_opened), (1, 1, 2));
 }
 
 #[test]
@@ -176,7 +177,7 @@ fn large_blocks_are_received_where_they_will_stay() {
     broker.run();
     assert_eq!(broker.take(agent), "R|2||<eom>\n");
     let report = broker.shards[0].report();
-    assert_eq!(report.engine.accepted_bytes, 8000);
+    assert_eq!(report.totals.engine.accepted_bytes, 8000);
     let hello_and_create =
         message(HELLO).len() + message("C|1|StreamBroker|create|\"Log\"|{}|").len();
     let expected = hello_and_create + bytes.len() + 7000 + 3;
@@ -307,7 +308,7 @@ fn a_fat_agent_gets_no_more_than_its_turn() {
         let before = input.len();
         shard.receive(broker.now, id, &mut input);
         assert_eq!(input.len(), before, "nothing more in the same turn");
-        assert_eq!(shard.report().commands, commands);
+        assert_eq!(shard.totals().commands, commands);
         assert!(shard.wants_input(id));
         shard.settle(broker.now);
         assert_eq!(shard.poll_ready(), Some(id));
@@ -331,7 +332,7 @@ fn a_peer_that_says_no_hello_is_closed_in_time() {
         end.contains("<eos>{\"Code\":3,\"Time\":5,\"Format\":\"No Hello within 15s\"}"),
         "{end}"
     );
-    assert_eq!(broker.shards[0].report().malformed, 0);
+    assert_eq!(broker.shards[0].totals().malformed, 0);
 }
 
 #[test]
