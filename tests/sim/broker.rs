@@ -109,7 +109,7 @@ impl Broker {
     }
 
     pub fn reports(&self) -> Vec<ShardReport> {
-        self.workers.iter().map(|worker| worker.worker.report().shard).collect()
+        self.workers.iter().map(|worker| worker.worker.shard().report()).collect()
     }
 
     pub fn now(&self) -> Instant {

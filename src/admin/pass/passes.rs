@@ -72,6 +72,8 @@ struct Member {
 struct Charged {
     text: Bytes,
     _permit: OwnedSemaphorePermit,
+    /// Dropped with it, so that somebody learns of it.
+    _gone: oneshot::Sender<()>,
 }
 
 impl AsRef<[u8]> for Charged {
@@ -205,12 +207,20 @@ impl Inner {
             Some(text) => Some(self.charge(text).await),
             None => None,
         };
+        let mut gone = None;
         loop {
-            let piece = next.take().map_or_else(Piece::end, Piece::Bytes);
+            let piece = match next.take() {
+                Some((text, text_gone)) => {
+                    gone = Some(text_gone);
+                    Piece::Bytes(text)
+                }
+                None => Piece::end(),
+            };
             let is_last = matches!(piece, Piece::End(_));
             match timeout(STALL_TIMEOUT, member.pieces.send(piece)).await {
                 Ok(Ok(())) if !is_last => {}
-                Ok(_) => return,
+                Ok(Ok(())) => break,
+                Ok(Err(_)) => return,
                 Err(_) => return member.peer.cut(),
             }
             let _turn = self.slow_turn.lock().await;
@@ -220,14 +230,22 @@ impl Inner {
                 Err(silent) => return member.fail(&silent),
             };
         }
+        // The last piece counts until the connection has sent it.
+        if let Some(gone) = gone
+            && timeout(STALL_TIMEOUT, gone).await.is_err()
+        {
+            member.peer.cut();
+        }
     }
 
     /// Text that counts among that of the slow ones; waits until there is room for it.
-    async fn charge(&self, text: Bytes) -> Bytes {
+    async fn charge(&self, text: Bytes) -> (Bytes, oneshot::Receiver<()>) {
         let units = text.len().div_ceil(UNIT_BYTES).min(SLOW_UNITS_MAX);
         let units = u32::try_from(units).expect("the bound is small");
         let permit = Arc::clone(&self.slow).acquire_many_owned(units).await;
-        Bytes::from_owner(Charged { text, _permit: permit.expect("it is never closed") })
+        let _permit = permit.expect("it is never closed");
+        let (_gone, gone) = oneshot::channel();
+        (Bytes::from_owner(Charged { text, _permit, _gone }), gone)
     }
 }
 
