@@ -152,7 +152,7 @@ impl Shard {
                 for (_, peer) in peers.by_ref().take(most) {
                     gauges.engine.seen += 1;
                     gauges.channels[peer.door() as usize] += 1;
-                    gauges.unsent_bytes += peer.unsent_bytes() as u64;
+                    gauges.unsent_bytes += peer.unsent_bytes();
                 }
                 let next = peers.next().map(|(slot, _)| ShardWalk::Channels(slot));
                 (gauges, next)

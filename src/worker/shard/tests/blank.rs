@@ -47,7 +47,7 @@ fn a_blank_channel_goes_on_elsewhere_wherever_it_is_cut() {
         let channel = &report.channels[0];
         assert_eq!((channel.commands, channel.errors), (3, 1), "{cut}");
         assert_eq!(channel.received_bytes, script.len() as u64, "{cut}");
-        assert_eq!((report.errors, broker.shards[0].report().errors), (1, 0), "{cut}");
+        assert_eq!((report.totals.errors, broker.shards[0].totals().errors), (1, 0), "{cut}");
     }
 }
 
@@ -82,7 +82,7 @@ fn the_time_for_hello_goes_on_and_zero_copy_is_remembered() {
     assert!(!broker.peers[peer].is_closed);
     broker.pass(Duration::from_nanos(2));
     assert!(broker.peers[peer].is_closed);
-    assert_eq!(broker.shards[1].report().without_hello, 1);
+    assert_eq!(broker.shards[1].totals().without_hello, 1);
 
     let peer = broker.open(0);
     broker.send(peer, "E|Locator|Hello|[\"ZeroCopy\"]|");
