@@ -262,16 +262,19 @@ fn what_peers_say_is_text_and_nothing_else() {
     let server = TestServer::start();
     let mut writer = server.peer();
     let hostile = "<img src=x onerror=\"document.title='taken over'\">\"'</td><script>1</script>";
-    let options = json!({"Name": hostile, "ContextID": hostile});
+    // Marks that would turn the line around, and the begin of a terminal's sequence.
+    let name = format!("{hostile}\u{202e}gpj\u{9b}31m");
+    let shown = format!("{hostile}\\u{{202e}}gpj\\u{{9b}}31m");
+    let options = json!({"Name": name, "ContextID": name});
     let stream = writer.create(hostile, options);
     let browser = look_at(&server);
     let link = in_row(&stream, "a");
     browser.wait_until("the row is there", &link);
-    assert_eq!(text(&browser, &link), hostile);
+    assert_eq!(text(&browser, &link), shown);
     browser.run(&format!("{link}.click()"));
     let title = "document.querySelector('#detail-title')";
     browser.wait_until("the detail is there", &format!("{title}.textContent != ''"));
-    assert_eq!(text(&browser, title), hostile);
+    assert_eq!(text(&browser, title), shown);
     assert_eq!(browser.run("return document.querySelectorAll('main img').length"), json!(0));
     assert_eq!(text(&browser, "document.querySelector('title')"), "Weir");
 }

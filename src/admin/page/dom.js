@@ -14,9 +14,21 @@ export function make(tag, className = "", ...children) {
   return element;
 }
 
-/** Sets text where it differs, so that selections and screen readers are left in peace. */
+/** Characters that are not seen but change how others are: controls, bidirectional marks, separators. */
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** A stranger's text, with what is hidden in it spelled out, as the broker's own tools show it. */
+export function shown(text) {
+  return text.replace(HIDDEN, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
+}
+
+/**
+ * Sets text where it differs, so that selections and screen readers are left in peace. Nothing of it
+ * is hidden.
+ */
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const safe = shown(text);
+  if (element.textContent !== safe) element.textContent = safe;
 }
 
 /** A bar with words beside it. */

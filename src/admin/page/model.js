@@ -101,7 +101,7 @@ function streamRow(stream, place, rates) {
     type: stream.type,
     name: stream.name ?? "",
     context: stream.context_id ?? "",
-    owner: stream.owner ?? "",
+    owner: withSays(stream.owner ?? "", stream.owner_says),
     direction: stream.direction,
     state: stream.cut_off ? "cut off" : stream.eos ? "ended" : "live",
     start: stream.start,
@@ -131,15 +131,23 @@ function streamRow(stream, place, rates) {
   return row;
 }
 
+/** An address, and behind it what its peer says of itself; nothing of that is checked. */
+function withSays(address, says) {
+  const parts = [says?.name, says?.user, says?.program].filter((part) => part);
+  return parts.length === 0 ? address : `${address} (${parts.join(", ")})`;
+}
+
 function readerRow(reader, stream, rates) {
-  const state = reader.stalled ? "stalled" : reader.lagging ? "lagging" : "reading";
+  const isAway = reader.away === true;
+  const taking = reader.stalled ? "stalled" : reader.lagging ? "lagging" : "reading";
+  const state = isAway ? "away" : taking;
   const lagShare = stream.buffer_size > 0 ? reader.lag / stream.buffer_size : 0;
   const holds = stream.held_by?.channel === reader.channel && stream.parked_writes > 0;
   return {
-    key: `${stream.id} ${reader.channel}`,
+    key: `${stream.id} ${reader.channel} ${reader.place ?? ""}`,
     stream: stream.id,
     channel: reader.channel,
-    peer: reader.peer,
+    peer: withSays(reader.peer, reader.says),
     position: reader.position,
     delivered: reader.delivered,
     lost: reader.lost,
