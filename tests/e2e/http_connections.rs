@@ -120,9 +120,9 @@ fn health_is_answered_when_the_process_has_no_descriptor_left() {
     }
     peer.sync();
     drop(all);
-    wait_until(PATIENCE, "there are descriptors again", || open() < DESCRIPTORS / 2);
-    assert_eq!(server.http_get("/stats").0, 200);
-    server.assert_well();
+    wait_until(PATIENCE, "there are descriptors again", || server.http_get("/stats").0 == 200);
+    peer.sync();
+    assert!(server.is_running());
 }
 
 #[test]
