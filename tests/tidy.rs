@@ -64,7 +64,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("ratatui", &["cli"]),
     ("rustix", &["bench", "cli", "net", "server", "worker"]),
     ("serde_json", &["wire", "endpoint", "service", "admin", "bench", "client", "cli"]),
-    ("signal_hook", &["server"]),
+    ("signal_hook", &["cli", "server"]),
     ("socket2", &["net", "client", "bench"]),
     ("tokio", &["admin", "inside"]),
     ("toml", &["config"]),

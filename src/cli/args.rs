@@ -133,6 +133,9 @@ pub struct BrokerArgs {
     /// The broker
     #[arg(long, value_name = "HOST:PORT", env = "WEIR_BROKER", default_value = "127.0.0.1:1534")]
     pub broker: client::Address,
+    /// Who is calling, for people: shown beside the address [default: this machine's name]
+    #[arg(long = "as", value_name = "NAME", env = "WEIR_NAME")]
+    pub introduced_as: Option<String>,
 }
 
 /// What to publish, and as what.
@@ -211,6 +214,22 @@ pub struct TailArgs {
     /// byte where it stopped, and what is gone by then is told. 0 does not try
     #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "60s")]
     pub retry_for: u64,
+    /// Keep the offset in this file, and go on there in the next run. It never claims bytes that
+    /// are not in the output: use it with >>
+    #[arg(long, value_name = "FILE", conflicts_with = "follow")]
+    pub state: Option<PathBuf>,
+    /// Name of this reader's place in the stream, which holds what has not been written while the
+    /// reader is away; another run with the same name takes it up [default: one that goes with
+    /// this run]
+    #[arg(long, value_name = "NAME", conflicts_with = "no_place")]
+    pub place: Option<String>,
+    /// How long the place waits for this reader, within what --stall-timeout allows [default: 30s,
+    /// no longer than --retry-for]
+    #[arg(long, value_name = "TIME", value_parser = milliseconds, conflicts_with = "no_place")]
+    pub keep_for: Option<u64>,
+    /// Take no place: what is gone when a broken connection is back is lost
+    #[arg(long)]
+    pub no_place: bool,
 }
 
 /// What to list.

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use crate::cli::args::LsArgs;
+use crate::cli::connect::Caller;
 use crate::cli::table::{Table, cell};
 use crate::cli::{Exit, OutputError};
-use crate::client::{Connection, StreamEntry};
+use crate::client::StreamEntry;
 use crate::shown;
 
 const HEAD: [&str; 10] =
@@ -15,7 +16,7 @@ const NUMBERS: std::ops::Range<usize> = 5..9;
 
 /// Lists the streams.
 pub(crate) fn run(args: &LsArgs) -> anyhow::Result<Exit> {
-    let mut connection = Connection::connect(&args.broker.broker)?;
+    let mut connection = Caller::new("ls", &args.broker).connect()?;
     let entries = connection.list(args.r#type.as_deref())?;
     // The list is here; how the channel ends no longer matters.
     let _ = connection.close();

@@ -6,6 +6,7 @@
 
 pub mod args;
 mod bench;
+mod connect;
 mod demo;
 mod exit;
 mod log_writer;

@@ -44,7 +44,28 @@ impl Progress {
 
     /// Writes a line to standard error without tearing the progress line.
     pub(crate) fn say(&self, line: &str) {
-        self.bar.suspend(|| say::line(line));
+        self.speaker().say(line);
+    }
+
+    /// What another thread needs to say something.
+    pub(crate) fn speaker(&self) -> Speaker {
+        Speaker(self.bar.clone())
+    }
+}
+
+/// Says lines beside a progress line.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker(ProgressBar);
+
+impl Speaker {
+    /// Writes a line to standard error without tearing the progress line.
+    pub(crate) fn say(&self, line: &str) {
+        self.0.suspend(|| say::line(line));
+    }
+
+    /// Takes the progress line away.
+    pub(crate) fn clear(&self) {
+        self.0.finish_and_clear();
     }
 }
 

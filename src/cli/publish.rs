@@ -18,12 +18,11 @@ use bytes::BytesMut;
 
 use crate::cli::Exit;
 use crate::cli::args::PubArgs;
+use crate::cli::connect::Caller;
 use crate::cli::progress::Progress;
 use crate::cli::retry::Interrupted;
 use crate::cli::say;
-use crate::client::{
-    CallError, ClientError, ConnectOptions, Connection, Incoming, Receiver, Sender,
-};
+use crate::client::{CallError, ClientError, ConnectOptions, Incoming, Receiver, Sender};
 use crate::shown;
 
 use input::Input;
@@ -44,8 +43,9 @@ const QUIET_FOR: Duration = Duration::from_secs(2);
 pub(crate) fn run(args: &PubArgs) -> anyhow::Result<Exit> {
     // The input comes first: a file that is not there must not leave an empty stream behind.
     let input = Input::open(args.file.as_deref())?;
-    let keeping = Keeping::new(args);
-    let connection = Connection::connect(&args.broker.broker)?;
+    let caller = Caller::new("pub", &args.broker);
+    let keeping = Keeping::new(args, caller.clone());
+    let connection = caller.connect()?;
     let (connection, stream) = keeping.create(connection, args)?;
     say::line(&format!("stream {stream}"));
     let (sender, receiver) = connection.split();
@@ -58,8 +58,15 @@ pub(crate) fn run(args: &PubArgs) -> anyhow::Result<Exit> {
         .spawn(move || copy_input(bytes, &reading, is_kept))
         .context("cannot start a thread")?;
     let progress = Progress::new(input.size, input.size.is_some());
-    let copy =
-        Copy { args, keeping, unaccepted, progress, is_stall_told: false, is_cancelled: false };
+    let copy = Copy {
+        args,
+        caller,
+        keeping,
+        unaccepted,
+        progress,
+        is_stall_told: false,
+        is_cancelled: false,
+    };
     copy.run(receiver)
 }
 
@@ -89,6 +96,7 @@ fn copy_input(mut input: impl Read, unaccepted: &Unaccepted, is_kept: bool) {
 /// The main thread's part.
 struct Copy<'a> {
     args: &'a PubArgs,
+    caller: Caller,
     keeping: Keeping,
     unaccepted: Arc<Unaccepted>,
     progress: Progress,
@@ -186,7 +194,7 @@ impl Copy<'_> {
     /// broker does not listen to it.
     fn explain_stall(&self) -> Option<String> {
         let options = ConnectOptions { timeout: QUIET_FOR, ..ConnectOptions::default() };
-        let mut connection = Connection::connect_with(&self.args.broker.broker, &options).ok()?;
+        let mut connection = self.caller.connect_with(options).ok()?;
         let entries = connection.list(Some(&self.args.r#type)).ok()?;
         let _ = connection.sender().end();
         let stream = self.unaccepted.stream();
@@ -264,7 +272,7 @@ mod tests {
 
     use super::*;
     use crate::cli::args::{Args, Verb};
-    use crate::client::script::{HELLO, HELLO_PLAIN, Peer, peer};
+    use crate::client::script::{HELLO_PLAIN, HELLO_ZERO_COPY, Peer, peer};
 
     fn publish(content: &[u8], script: impl FnOnce(Peer) + Send + 'static) -> anyhow::Result<Exit> {
         let folder = tempfile::tempdir().unwrap();
@@ -299,7 +307,7 @@ mod tests {
     #[test]
     fn a_refused_write_is_a_failure_and_a_closing_broker_is_another() {
         let error = publish(b"hello", |mut peer| {
-            peer.say(HELLO);
+            peer.say(HELLO_ZERO_COPY);
             peer.hear(r#"C|1|StreamBroker|create|"t"|{"Hold":true}|$"#);
             peer.say(r#"R|1||"VS7"|$"#);
             peer.hear(r#"C|2|Streams|write|"VS7"|5|"#);
@@ -312,7 +320,7 @@ mod tests {
         );
 
         let error = publish(b"hello", |mut peer| {
-            peer.say(HELLO);
+            peer.say(HELLO_ZERO_COPY);
             peer.hear(r#"C|1|StreamBroker|create|"t"|{"Hold":true}|$"#);
             peer.say(r#"R|1||"VS7"|$"#);
             peer.hear(r#"C|2|Streams|write|"VS7"|5|"#);

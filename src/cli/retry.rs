@@ -4,8 +4,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::thread;
 use std::time::Duration;
 
+use crate::cli::connect::Caller;
 use crate::cli::say;
-use crate::client::{Address, ClientError, ConnectOptions, Connection};
+use crate::client::{ClientError, ConnectOptions, Connection};
 use crate::time::{Clock, Instant};
 
 /// The first wait, about; each further one is twice as long, up to the last.
@@ -22,7 +23,7 @@ pub struct Interrupted(pub(crate) String);
 /// How long to keep trying after a connection broke.
 #[derive(Clone, Debug)]
 pub(crate) struct Retry {
-    broker: Address,
+    caller: Caller,
     patience: Duration,
     /// The verb that speaks.
     speaker: &'static str,
@@ -30,8 +31,8 @@ pub(crate) struct Retry {
 
 impl Retry {
     /// `patience` is for one outage, from the moment it was noticed; zero never tries again.
-    pub(crate) fn new(speaker: &'static str, broker: &Address, patience: Duration) -> Retry {
-        Retry { broker: broker.clone(), patience, speaker }
+    pub(crate) fn new(speaker: &'static str, caller: Caller, patience: Duration) -> Retry {
+        Retry { caller, patience, speaker }
     }
 
     /// Whether another connection could mend this error, and may be tried.
@@ -49,7 +50,8 @@ impl Retry {
         breakage: &ClientError,
         mut take_up: impl FnMut(&mut Connection) -> Result<T, ClientError>,
     ) -> anyhow::Result<(Connection, T)> {
-        let Retry { broker, patience, speaker } = self;
+        let Retry { caller, patience, speaker } = self;
+        let broker = caller.broker();
         let seconds = patience.as_secs_f64();
         say::lines(&format!("weir {speaker}: {breakage}; trying again for {seconds} s"));
         let clock = Clock::start();
@@ -68,7 +70,7 @@ impl Retry {
             thread::sleep(waits.next_wait().min(left));
             let options =
                 ConnectOptions { timeout: left.min(ATTEMPT_PATIENCE), ..ConnectOptions::default() };
-            let attempt = Connection::connect_with(broker, &options).and_then(|mut connection| {
+            let attempt = caller.connect_with(options).and_then(|mut connection| {
                 let taken = take_up(&mut connection)?;
                 Ok((connection, taken))
             });
@@ -125,6 +127,7 @@ impl Waits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::BrokerArgs;
 
     #[test]
     fn waits_grow_to_a_bound_and_differ() {
@@ -143,15 +146,16 @@ mod tests {
 
     #[test]
     fn no_patience_mends_nothing_and_a_refusal_is_final() {
-        let address: Address = "127.0.0.1:1".parse().unwrap();
+        let args = BrokerArgs { broker: "127.0.0.1:1".parse().unwrap(), introduced_as: None };
+        let caller = Caller::new("pub", &args);
         let broken = ClientError::Closed { report: None };
         let refused = ClientError::Call(crate::client::CallError {
             command: "StreamBroker.adopt",
             code: 16,
             text: "no".to_owned(),
         });
-        let retry = Retry::new("pub", &address, Duration::from_secs(1));
+        let retry = Retry::new("pub", caller.clone(), Duration::from_secs(1));
         assert!(retry.may_mend(&broken) && !retry.may_mend(&refused));
-        assert!(!Retry::new("pub", &address, Duration::ZERO).may_mend(&broken));
+        assert!(!Retry::new("pub", caller, Duration::ZERO).may_mend(&broken));
     }
 }

@@ -3,23 +3,43 @@
 //! One thread does it all: it keeps some reads on their way, writes what they bring, and flushes
 //! whenever it would have to wait for more. Standard output that does not take bytes stops the
 //! reading, and so makes this reader a slow one that the broker deals with. When the connection
-//! breaks, it comes back and reads on from the byte where it stopped.
+//! breaks, it comes back and reads on from the byte where it stopped; meanwhile its place holds what
+//! it has not confirmed. Another thread waits for signals.
 
+mod confirm;
+mod copied;
 mod find;
+mod go_on;
 mod lost;
+mod place;
+mod state;
+#[cfg(unix)]
+mod stop;
 
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use anyhow::{Context, bail};
+use crossbeam::channel;
+
 use crate::cli::args::TailArgs;
+use crate::cli::connect::Caller;
 use crate::cli::progress::Progress;
 use crate::cli::raw_output::RawOutput;
 use crate::cli::retry::Interrupted;
-use crate::cli::{Exit, OutputError, describe};
-use crate::client::{CallError, Connection, Incoming, ReadReply, Reply};
+use crate::cli::{Exit, OutputError, describe, say};
+use crate::client::{CallError, Incoming, Position, ReadReply, Reply};
 use crate::shown;
+use crate::time::Clock;
 
+use confirm::{Confirm, Due};
+use copied::Shared;
 use find::{Find, Found, Resumed};
-use lost::Lost;
+use go_on::GoOn;
+use lost::{Cause, Lost};
+use place::Place;
+use state::{Kept, StateFile};
 
 /// Reads on their way, and the most that each may bring.
 const READS: usize = 8;
@@ -29,31 +49,18 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Copies one stream, or with `--follow` one after the other.
 pub(crate) fn run(args: TailArgs) -> anyhow::Result<Exit> {
-    copy_streams(args, RawOutput::open()?)
-}
-
-fn copy_streams(args: TailArgs, output: RawOutput) -> anyhow::Result<Exit> {
-    let progress = Progress::new(None, output.is_file());
-    let connection = Connection::connect(&args.broker.broker)?;
-    let follow = args.follow;
-    let mut find = Find::new(args, connection)?;
-    let mut tail = Tail { output, progress, lost: Lost::default() };
-    let result = tail.copy_all(&mut find, follow);
-    if let Err(error) = result {
-        let exit = Exit::of(&error);
-        if exit == Exit::Disconnected && tail.lost.is_any() {
-            tail.progress.say(&format!("weir: {}", describe(&error)));
-            return Ok(tail.exit());
-        }
-        return Err(error);
-    }
-    let Some(ended) = result? else { return Ok(Exit::Failed) };
-    find.tell_cut_off(&ended);
-    // Everything is read; how the channel ends no longer matters.
-    let (sender, receiver) = find.into_connection().split();
-    let _ = sender.end();
-    let _ = receiver.drain(CLOSE_PATIENCE);
-    Ok(tail.exit())
+    let (tail, find) = Tail::new(args, RawOutput::open()?)?;
+    #[cfg(unix)]
+    let tail = {
+        let mut tail = tail;
+        let (farewell, heard) = channel::bounded(1);
+        tail.farewell = Some(farewell);
+        let (shared, speaker) = (Arc::clone(&tail.shared), tail.progress.speaker());
+        stop::watch(shared, speaker, tail.go_on.clone(), heard)
+            .context("cannot wait for signals")?;
+        tail
+    };
+    tail.run(find)
 }
 
 /// How the copying of one stream came to its end.
@@ -67,95 +74,257 @@ enum Ending {
 }
 
 struct Tail {
-    output: RawOutput,
+    shared: Arc<Shared>,
     progress: Progress,
     lost: Lost,
+    go_on: GoOn,
+    clock: Clock,
+    /// What is confirmed, where the reader has a place.
+    confirm: Option<Confirm>,
+    follow: bool,
+    /// Why bytes may be missing at the start.
+    start_cause: Cause,
+    /// Told when the broker has ended the channel, once a signal has stopped the copying.
+    farewell: Option<channel::Sender<()>>,
 }
 
 impl Tail {
-    /// Copies one stream after the other. Gives the last; `None`: there was none.
-    fn copy_all(&mut self, find: &mut Find, follow: bool) -> anyhow::Result<Option<String>> {
+    fn new(mut args: TailArgs, output: RawOutput) -> anyhow::Result<(Tail, Find)> {
+        let kept = match &args.state {
+            Some(path) => state::read(path)?,
+            None => None,
+        };
+        if let Some(kept) = &kept {
+            take_up(&mut args, kept, &output)?;
+        }
+        let go_on = GoOn::new(&args);
+        let (follow, path) = (args.follow, args.state.clone());
+        let place = Place::new(&args, kept.as_ref().and_then(|kept| kept.place.clone()));
+        let place_name = place.name().map(str::to_owned);
+        let caller = Caller::new("tail", &args.broker);
+        let find = Find::new(args, caller, place)?;
+        let state = match path {
+            Some(path) => {
+                let broker = find.broker_id().context(
+                    "the broker does not say which one it is, so --state would not know it again",
+                )?;
+                if let Some(kept) = kept.as_ref().filter(|kept| kept.broker != broker) {
+                    let (path, stream) = (path.display(), shown::line(&kept.stream));
+                    bail!(
+                        "{path} is the state of {stream} of a broker that was restarted since, or \
+                         of another one: that stream is not here. Remove {path} to begin with a \
+                         new one"
+                    );
+                }
+                Some(StateFile::new(path, broker.to_owned(), place_name))
+            }
+            None => None,
+        };
+        let tail = Tail {
+            progress: Progress::new(None, output.is_file()),
+            shared: Arc::new(Shared::new(output, state)),
+            lost: Lost::default(),
+            go_on,
+            clock: Clock::start(),
+            confirm: None,
+            follow,
+            start_cause: if kept.is_some() { Cause::Away } else { Cause::Late },
+            farewell: None,
+        };
+        Ok((tail, find))
+    }
+
+    fn run(mut self, mut find: Find) -> anyhow::Result<Exit> {
+        let result = self.copy_all(&mut find);
+        if self.shared.is_stopped() {
+            self.say_farewell(&mut find);
+        }
+        // What came is as good as ever, however it ended.
+        let saved = self.shared.copied.lock().save();
+        let error = match (result, saved) {
+            (Ok(Some((ended, has_place))), Ok(())) => {
+                find.tell_cut_off(&ended);
+                self.leave(find, has_place.then_some(ended));
+                return Ok(self.exit());
+            }
+            (Ok(None), _) => return Ok(Exit::Failed),
+            (Ok(_), Err(error)) => error,
+            (Err(error), saved) => {
+                if let Err(unsaved) = saved {
+                    self.progress.say(&format!("weir tail: {}", describe(&unsaved)));
+                }
+                error
+            }
+        };
+        match Exit::of(&error) {
+            Exit::Disconnected if self.lost.is_any() => {
+                self.progress.say(&format!("weir: {}", describe(&error)));
+                return Ok(self.exit());
+            }
+            Exit::Disconnected => {}
+            _ => {
+                let known = self.shared.known().map(|(stream, _)| stream);
+                self.leave(find, known.filter(|_| self.confirm.is_some()));
+            }
+        }
+        Err(error)
+    }
+
+    /// Ends the channel in good order, so that nothing is held for it any more: not even a place,
+    /// unless another run is to take it up.
+    fn leave(&self, find: Find, placed: Option<String>) {
+        if let Some(stream) = placed.as_deref().and_then(|stream| find.passing(stream, true)) {
+            find.connection.sender().disconnect(stream);
+        }
+        // Everything is read; how the channel ends no longer matters.
+        let (sender, receiver) = find.into_connection().split();
+        let _ = sender.end();
+        let _ = receiver.drain(CLOSE_PATIENCE);
+    }
+
+    /// A signal has stopped the copying: takes in what the broker still says, so that it hears all
+    /// of our end, and waits for the thread that ends the program.
+    fn say_farewell(&self, find: &mut Find) -> ! {
+        let receiver = find.connection.receiver();
+        while let Ok(true) = receiver.fill_within(CLOSE_PATIENCE) {
+            while let Ok(Some(_)) = receiver.buffered() {}
+        }
+        if let Some(farewell) = &self.farewell {
+            let _ = farewell.try_send(());
+        }
+        loop {
+            thread::park();
+        }
+    }
+
+    /// Copies one stream after the other. Gives the last, and whether it has a place there; `None`:
+    /// there was none.
+    fn copy_all(&mut self, find: &mut Find) -> anyhow::Result<Option<(String, bool)>> {
         loop {
             let found = match find.next_stream() {
                 Ok(found) => found,
+                Err(error) if self.shared.is_stopped() => return Err(error),
                 Err(error) => {
                     let unread = find.come_back(error)?;
-                    unread.iter().for_each(|id| self.tell_lost(None, id, 0));
+                    unread.iter().for_each(|id| self.tell_lost(None, id, 0, Cause::Gone));
                     continue;
                 }
             };
             let Some(found) = found else { return Ok(None) };
-            if found.lost > 0 {
-                let begin = found.position.saturating_sub(found.lost);
-                self.tell_lost(Some(found.lost), &found.id, begin);
-            }
+            self.tell_start(find, &found);
+            let has_place = found.has_place;
             match self.copy(find, &found)? {
-                Ending::Ended if follow => {
+                Ending::Ended if self.follow => {
                     find.tell_cut_off(&found.id);
                     find.pass(&found.id);
+                    if let Some(stream) = find.passing(&found.id, has_place) {
+                        find.connection.sender().disconnect(stream);
+                    }
                 }
-                Ending::Ended => return Ok(Some(found.id)),
+                Ending::Ended => return Ok(Some((found.id, has_place))),
                 Ending::Refused(error) => find.give_up(&found.id, error)?,
                 Ending::Gone => {}
             }
         }
     }
 
+    /// Says what is not there of a stream that was there before.
+    fn tell_start(&mut self, find: &Find, found: &Found) {
+        let Found { id, position, lost, .. } = found;
+        match find.from() {
+            _ if *lost > 0 => {
+                let begin = position.saturating_sub(*lost);
+                self.tell_lost(Some(*lost), id, begin, self.start_cause);
+            }
+            Position::Oldest if *position > 0 => self.progress.say(&format!(
+                "weir tail: {id} starts at byte {position}, what was before it is gone (a longer \
+                 --history, or --hold, where it is written keeps more for late readers)"
+            )),
+            Position::Latest => {
+                self.progress.say(&format!("weir tail: {id} is read from byte {position} on"));
+            }
+            _ => {}
+        }
+    }
+
     /// Copies one stream, over as many connections as it takes.
     fn copy(&mut self, find: &mut Find, found: &Found) -> anyhow::Result<Ending> {
         let id = &found.id;
-        let mut position = found.position;
+        let mut attached = (found.position, found.has_place);
+        self.note_type(find, id)?;
         loop {
-            let result = self.copy_until_end(find, id, &mut position);
-            // What came before the connection broke is as good as ever.
-            self.output.flush()?;
-            let error = match result {
+            let (position, has_place) = attached;
+            let passing = find.passing(id, has_place);
+            self.shared.read_by(find.connection.sender(), passing);
+            self.shared.begin(id, position)?;
+            let now = self.clock.now().instant;
+            self.confirm = has_place.then(|| Confirm::from(position, now));
+            let error = match self.copy_until_end(find, id) {
                 Ok(ending) => return Ok(ending),
+                Err(error) if self.shared.is_stopped() => return Err(error),
                 Err(error) => error,
             };
-            let place = || {
-                let id = shown::line(id);
-                format!(
-                    "{id} broke off at offset {position} \
-                     (go on with `weir tail --id {id} --from {position}`)"
-                )
+            // What came before the connection broke is as good as ever.
+            let flushed = if error.is::<OutputError>() {
+                Err(error)
+            } else {
+                self.shared.flush().map(|_| error)
             };
+            let position = self.shared.copied.lock().offset();
+            let how = self.go_on.command(id, position);
+            let stream = shown::line(id).into_owned();
+            let error = match flushed {
+                Ok(error) => error,
+                Err(error) if copied::is_unwanted(&error) => return Err(error),
+                Err(error) => {
+                    return Err(error.context(format!(
+                        "{stream} is in the output up to offset {position} (go on with {how})"
+                    )));
+                }
+            };
+            let place = || format!("{stream} broke off at offset {position} (go on with {how})");
             match find.resume(id, position, error).map_err(|error| error.context(place()))? {
-                Resumed::At(attached) => {
-                    if attached.lost > 0 {
-                        self.tell_lost(Some(attached.lost), id, position);
+                Resumed::At(taken) => {
+                    if taken.attached.lost > 0 {
+                        self.tell_lost(Some(taken.attached.lost), id, position, Cause::Away);
                     }
-                    position = attached.position;
+                    attached = (taken.attached.position, taken.has_place);
                 }
                 Resumed::Gone { why, unread } => {
-                    let id_shown = shown::line(id);
-                    let text =
-                        format!("{id_shown} cannot be read on from offset {position}: {why}");
+                    let text = format!("{stream} cannot be read on from offset {position}: {why}");
                     if !find.may_go_on() {
                         return Err(Interrupted(text).into());
                     }
                     self.progress.say(&format!("weir tail: {text}"));
-                    self.tell_lost(None, id, position);
-                    unread.iter().for_each(|id| self.tell_lost(None, id, 0));
+                    self.tell_lost(None, id, position, Cause::Gone);
+                    unread.iter().for_each(|id| self.tell_lost(None, id, 0, Cause::Gone));
                     return Ok(Ending::Gone);
                 }
             }
         }
     }
 
-    fn copy_until_end(
-        &mut self,
-        find: &mut Find,
-        id: &str,
-        position: &mut u64,
-    ) -> anyhow::Result<Ending> {
+    /// Notes the stream's type where a file keeps it.
+    fn note_type(&mut self, find: &mut Find, id: &str) -> anyhow::Result<()> {
+        if self.shared.copied.lock().state.is_none() {
+            return Ok(());
+        }
+        // Where it is gone by now, the copying says so.
+        let stream_type = find.type_of(id)?.unwrap_or_default();
+        if let Some(state) = &mut self.shared.copied.lock().state {
+            state.stream_type = stream_type;
+        }
+        Ok(())
+    }
+
+    fn copy_until_end(&mut self, find: &mut Find, id: &str) -> anyhow::Result<Ending> {
         for _ in 0..READS {
             find.connection.sender().read(id, READ_BYTES);
         }
         let mut outstanding = READS;
         let mut ending = None;
         while outstanding > 0 {
-            let incoming = match self.next_incoming(find) {
+            let incoming = match self.next_incoming(find, id) {
                 // The rest of the answers would only say the same again.
                 Err(_) if matches!(ending, Some(Ending::Ended)) => break,
                 result => result?,
@@ -164,7 +333,7 @@ impl Tail {
                 Incoming::Event(event) => find.handle_event(&event),
                 Incoming::Reply { result: Ok(Reply::Read(reply)), .. } => {
                     outstanding -= 1;
-                    self.take(&reply, id, position)?;
+                    self.take(&reply, id)?;
                     if reply.eos {
                         ending = Some(Ending::Ended);
                     } else if ending.is_none() {
@@ -179,40 +348,74 @@ impl Tail {
                     outstanding -= 1;
                     ending.get_or_insert(Ending::Refused(error));
                 }
-                // Answers to what handle_event sent: a stream that is gone by now is no loss.
+                // Answers to what handle_event sent, and to confirms: a stream that is gone by now
+                // is no loss.
                 Incoming::Reply { .. } => {}
             }
         }
+        self.shared.flush()?;
         Ok(ending.expect("the last read is answered only once the stream has ended"))
     }
 
     /// What comes next. Where that has to be waited for, everything before it is on its way.
-    fn next_incoming(&mut self, find: &mut Find) -> anyhow::Result<Incoming> {
+    fn next_incoming(&mut self, find: &mut Find, id: &str) -> anyhow::Result<Incoming> {
         loop {
             if let Some(incoming) = find.connection.receiver().buffered()? {
                 return Ok(incoming);
             }
-            self.output.flush()?;
+            let due_in = self.settle(find, id)?;
             // Where sending fails the receiving half tells why.
             let _ = find.connection.sender().flush();
-            find.connection.receiver().fill()?;
+            match due_in {
+                None => find.connection.receiver().fill()?,
+                Some(wait) => drop(find.connection.receiver().fill_within(wait)?),
+            }
         }
     }
 
-    fn take(&mut self, reply: &ReadReply, id: &str, position: &mut u64) -> Result<(), OutputError> {
+    /// Puts what came into the output, keeps the offset and confirms it, each when it is due. Gives
+    /// when that is again, if only for what came so far.
+    fn settle(&mut self, find: &Find, id: &str) -> anyhow::Result<Option<Duration>> {
+        /// What a timer can be told at least.
+        const LEAST: Duration = Duration::from_millis(1);
+        let mut safe = self.shared.flush()?;
+        let mut save_in = None;
+        let mut copied = self.shared.copied.lock();
+        if copied.state.as_ref().and_then(StateFile::due_in) == Some(Duration::ZERO) {
+            copied.save()?;
+        }
+        if let Some(state) = &copied.state {
+            save_in = state.due_in();
+            // A crash of ours makes the next run begin there.
+            safe = state.saved().unwrap_or(0);
+        }
+        drop(copied);
+        let now = self.clock.now().instant;
+        let confirm_in = match self.confirm.as_mut().map(|confirm| confirm.due(safe, now)) {
+            Some(Due::Now) => {
+                find.connection.sender().confirm(id, safe);
+                None
+            }
+            Some(Due::In(wait)) => Some(wait),
+            Some(Due::Nothing) | None => None,
+        };
+        Ok(save_in.into_iter().chain(confirm_in).min().map(|wait| wait.max(LEAST)))
+    }
+
+    fn take(&mut self, reply: &ReadReply, id: &str) -> anyhow::Result<()> {
         if reply.lost != Some(0) {
             // The notice belongs behind the bytes that came before the gap.
-            self.output.flush()?;
-            self.tell_lost(reply.lost, id, *position);
+            let position = self.shared.flush()?;
+            self.tell_lost(reply.lost, id, position, Cause::Slow);
+            self.shared.skip(reply.lost.unwrap_or_default())?;
         }
-        *position += reply.lost.unwrap_or_default() + reply.data.len() as u64;
         self.progress.advance(reply.data.len());
-        self.output.write(&reply.data)
+        self.shared.write(&reply.data)
     }
 
     /// `None`: nobody knows how many.
-    fn tell_lost(&mut self, bytes: Option<u64>, id: &str, position: u64) {
-        self.progress.say(&self.lost.add(bytes, id, position));
+    fn tell_lost(&mut self, bytes: Option<u64>, id: &str, position: u64, cause: Cause) {
+        self.progress.say(&self.lost.add(bytes, id, position, cause));
     }
 
     fn exit(&self) -> Exit {
@@ -226,6 +429,30 @@ impl Tail {
     }
 }
 
+/// Goes on where an earlier run stopped.
+fn take_up(args: &mut TailArgs, kept: &Kept, output: &RawOutput) -> anyhow::Result<()> {
+    let path = args.state.clone().unwrap_or_default();
+    let (shown, stream) = (path.display(), shown::line(&kept.stream));
+    let remedy = format!("give another file, or remove {shown} to begin again");
+    if let Some(id) = args.id.as_ref().filter(|id| **id != kept.stream) {
+        bail!("{shown} is the state of {stream}, not of {}: {remedy}", shown::line(id));
+    }
+    if let Some(wanted) = args.r#type.as_ref().filter(|wanted| **wanted != kept.stream_type) {
+        let (is, wanted) = (shown::line(&kept.stream_type), shown::line(wanted));
+        bail!("{shown} is the state of {stream} of type {is}, not {wanted}: {remedy}");
+    }
+    let more = kept.check_output(&path, output)?;
+    if more > 0 {
+        say::line(&format!(
+            "weir tail: the output has {more} bytes more than {shown} knows of; those that are the \
+             stream's come again"
+        ));
+    }
+    args.id = Some(kept.stream.clone());
+    args.from = Position::Offset(kept.offset);
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
@@ -236,7 +463,7 @@ mod tests {
 
     use super::*;
     use crate::cli::args::{Args, Verb};
-    use crate::client::script::{HELLO, Peer, peer};
+    use crate::client::script::{HELLO_ZERO_COPY, Peer, peer};
 
     /// Output that can be looked at.
     #[derive(Clone, Default)]
@@ -260,7 +487,8 @@ mod tests {
         let args = Args::try_parse_from(line.split_whitespace()).unwrap();
         let Some(Verb::Tail(args)) = args.verb else { panic!("tail is a verb") };
         let output = Shared::default();
-        let result = copy_streams(args, RawOutput::to(output.clone()));
+        let result =
+            Tail::new(args, RawOutput::to(output.clone())).and_then(|(tail, find)| tail.run(find));
         thread.join().unwrap();
         let exit = result.unwrap_or_else(|error| Exit::of(&error));
         let bytes = output.0.lock().clone();
@@ -269,7 +497,7 @@ mod tests {
 
     /// The first thing that a tail asks.
     fn tell_broker_id(peer: &mut Peer) {
-        peer.say(HELLO);
+        peer.say(HELLO_ZERO_COPY);
         peer.hear("C|1|Locator|getAgentID|$");
         peer.say(r#"R|1||"0583851d"|$"#);
     }

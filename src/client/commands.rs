@@ -4,9 +4,12 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::client::reply::ReplyForm;
-use crate::client::{AttachOptions, CreateOptions, Key};
+use crate::client::{AttachOptions, CreateOptions, Introduction, Key};
 use crate::endpoint::{CallId, Outbound};
 use crate::wire::MessageWriter;
+
+/// The command whose reply nobody waits for.
+pub(crate) const INTRODUCE: &str = "StreamBroker.introduce";
 
 /// A command whose reply has not come.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +93,18 @@ impl Outbound<Call> {
         self.command("StreamBroker.attach", ReplyForm::Attached, |m| {
             m.string(stream).json(&options)
         })
+    }
+
+    /// `StreamBroker.confirm`: what is before `offset` need not be held for the place here.
+    pub(crate) fn confirm(&mut self, stream: &str, offset: u64) -> CallId {
+        self.command("StreamBroker.confirm", ReplyForm::Done, |m| m.string(stream).integer(offset))
+    }
+
+    /// `StreamBroker.introduce`. Its reply is taken in and tells nothing: a peer that does without
+    /// names is as good as any other.
+    pub(crate) fn introduce(&mut self, introduction: &Introduction) -> CallId {
+        let introduction = to_json(introduction);
+        self.command(INTRODUCE, ReplyForm::Done, |m| m.json(&introduction))
     }
 
     /// `StreamBroker.adopt`.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use crate::client::link::Link;
 use crate::client::{
-    Address, AttachOptions, Attached, CallId, ClientError, CreateOptions, Event, Key, ReadReply,
-    Receiver, Reply, Sender, StreamEntry,
+    Address, AttachOptions, Attached, CallId, ClientError, CreateOptions, Event, Introduction, Key,
+    ReadReply, Receiver, Reply, Sender, StreamEntry,
 };
 use crate::endpoint::Endpoint;
 use crate::wire::WireLimits;
@@ -80,6 +80,13 @@ impl Connection {
     /// Whether the peer's Hello listed a service.
     pub fn has_service(&self, service: &str) -> bool {
         self.services.iter().any(|name| name == service)
+    }
+
+    /// Queues who is at this end, for a peer that may want to know.
+    pub fn introduce(&self, introduction: &Introduction) {
+        if self.has_service("StreamBroker") {
+            self.sender.introduce(introduction);
+        }
     }
 
     /// Parts the connection, so that commands can overlap. Nothing that came is lost.

@@ -1,6 +1,7 @@
 //! What came: replies read according to their commands, and events.
 
 use crate::client::commands::Call;
+use crate::client::commands::INTRODUCE;
 use crate::client::reply::read_reply;
 use crate::client::{CallError, CallId, Reply};
 use crate::endpoint::{Heard, Outbound};
@@ -93,6 +94,9 @@ pub(crate) fn interpret(
         }
         Heard::Nothing | Heard::End => return Ok(Decoded::Nothing),
     };
+    if command == INTRODUCE {
+        return Ok(Decoded::Nothing);
+    }
     Ok(Decoded::Incoming(Incoming::Reply { call, command, result }))
 }
 

@@ -28,7 +28,7 @@ pub use connection::{ConnectOptions, Connection};
 pub use error::{CallError, ClientError};
 pub(crate) use incoming::{Decoded, interpret};
 pub use incoming::{Event, Incoming};
-pub use options::{AttachOptions, CreateOptions, Key, Position, StallTimeout};
+pub use options::{AttachOptions, CreateOptions, Introduction, Key, Position, StallTimeout};
 pub use receiver::Receiver;
 pub use reply::{Attached, ReadReply, Reply, StreamEntry};
 pub use sender::Sender;

@@ -104,7 +104,7 @@ pub struct CreateOptions {
 }
 
 /// Options of `StreamBroker.attach`.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct AttachOptions {
     /// Where to start; the oldest byte kept where `None`.
@@ -113,6 +113,27 @@ pub struct AttachOptions {
     /// The reader's own value; the stream's where `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stall_timeout: Option<StallTimeout>,
+    /// The name of the reader's place, which holds what is not confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// Milliseconds that the place stays after its channel broke.
+    #[serde(rename = "KeepFor", skip_serializing_if = "Option::is_none")]
+    pub keep_for_ms: Option<u64>,
+}
+
+/// Who is at this end, for people: what `StreamBroker.introduce` tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Introduction {
+    /// What it is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Who runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// What runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
 }
 
 #[cfg(test)]
@@ -151,7 +172,14 @@ mod tests {
         let attach = AttachOptions {
             from: Some(Position::Offset(9)),
             stall_timeout: Some(StallTimeout::AfterMs(0)),
+            ..AttachOptions::default()
         };
         assert_eq!(serde_json::to_string(&attach).unwrap(), r#"{"From":9,"StallTimeout":0}"#);
+        let placed = AttachOptions {
+            place: Some("p".to_owned()),
+            keep_for_ms: Some(3),
+            ..AttachOptions::default()
+        };
+        assert_eq!(serde_json::to_string(&placed).unwrap(), r#"{"Place":"p","KeepFor":3}"#);
     }
 }

@@ -12,6 +12,8 @@ use crate::client::Address;
 const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const HELLO: &str =
     r#"E|Locator|Hello|["ZeroCopy","Locator","Streams","StreamBroker"]|$"#;
+/// A peer that has no names for its peers.
+pub(crate) const HELLO_ZERO_COPY: &str = r#"E|Locator|Hello|["ZeroCopy","Locator","Streams"]|$"#;
 pub(crate) const HELLO_PLAIN: &str = r#"E|Locator|Hello|["Locator","Streams"]|$"#;
 
 fn wire_bytes(text: &str) -> Vec<u8> {

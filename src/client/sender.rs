@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::client::link::Link;
-use crate::client::{AttachOptions, CallId, ClientError, CreateOptions, Key};
+use crate::client::{AttachOptions, CallId, ClientError, CreateOptions, Introduction, Key};
 
 /// Queues commands and sends them on [`Sender::flush`]. Clones share the connection, so commands
 /// may come from several threads; each gets the number under which its reply will come. After
@@ -75,6 +75,17 @@ impl Sender {
     /// `StreamBroker.attach`.
     pub fn attach(&self, stream: &str, options: &AttachOptions) -> CallId {
         self.link.queue(|outbound| outbound.attach(stream, options))
+    }
+
+    /// `StreamBroker.confirm`: what is before `offset` need not be held for the place here.
+    pub fn confirm(&self, stream: &str, offset: u64) -> CallId {
+        self.link.queue(|outbound| outbound.confirm(stream, offset))
+    }
+
+    /// `StreamBroker.introduce`. Its reply is taken in and tells nothing: a peer that does without
+    /// names is as good as any other.
+    pub fn introduce(&self, introduction: &Introduction) {
+        self.link.queue(|outbound| outbound.introduce(introduction));
     }
 
     /// `StreamBroker.adopt`.

@@ -19,6 +19,30 @@ fn with_peer(script: impl FnOnce(Peer) + Send + 'static, test: impl FnOnce(Conne
 }
 
 #[test]
+fn an_introduction_is_on_its_way_with_the_first_command_and_its_refusal_troubles_nobody() {
+    for answer in ["N|1|$", r#"R|1|{"Code":20,"Time":1,"Format":"No names here"}|$"#, "R|1||$"] {
+        with_peer(
+            move |mut peer| {
+                peer.say(HELLO);
+                peer.hear(r#"C|1|StreamBroker|introduce|{"Name":"n","Program":"p"}|$"#);
+                peer.hear("C|2|Locator|sync|$");
+                peer.say(answer);
+                peer.say("R|2||$");
+            },
+            |mut connection| {
+                connection.introduce(&Introduction {
+                    name: Some("n".to_owned()),
+                    program: Some("p".to_owned()),
+                    ..Introduction::default()
+                });
+                connection.sync().unwrap();
+                assert!(connection.receiver().buffered().unwrap().is_none());
+            },
+        );
+    }
+}
+
+#[test]
 fn calls_are_answered_also_one_byte_at_a_time() {
     with_peer(
         |mut peer| {
@@ -41,7 +65,7 @@ fn calls_are_answered_also_one_byte_at_a_time() {
                 context: None,
             };
             assert_eq!(connection.wait_event().unwrap(), created);
-            let from = AttachOptions { from: Some(Position::Offset(9)), stall_timeout: None };
+            let from = AttachOptions { from: Some(Position::Offset(9)), ..Default::default() };
             let attached = connection.attach("VS4", &from).unwrap();
             assert_eq!(attached, Attached { position: 12, lost: 3 });
             let reply = connection.read("VS4", 100).unwrap();

@@ -18,6 +18,7 @@ mod http_tail;
 mod idle_memory;
 mod memory_limit;
 mod metrics;
+mod offsets;
 mod python_client;
 #[cfg(target_os = "linux")]
 mod refusals;

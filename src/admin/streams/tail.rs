@@ -199,7 +199,11 @@ async fn settled(watch: &mut Option<oneshot::Receiver<u64>>) -> Option<u64> {
 async fn end_of(workers: &Workers, stream: StreamId, peer: Arc<str>) -> Result<u64, LinkError> {
     let mut link = Link::open(workers, Some(workers.home(stream)), Door::Http, peer).await?;
     let never = Some(StallTimeout::AfterMs(0));
-    let latest = AttachOptions { from: Some(Position::Latest), stall_timeout: never };
+    let latest = AttachOptions {
+        from: Some(Position::Latest),
+        stall_timeout: never,
+        ..AttachOptions::default()
+    };
     let end = attach(&mut link, &stream.to_string(), &latest).await;
     tokio::spawn(link.close());
     end?.map(|attached| attached.position).map_err(|_| LinkError::Closed)
@@ -214,13 +218,18 @@ async fn find(
     let stall_timeout = Some(options.stall_timeout);
     let mut until = None;
     if !options.follow {
-        let latest = AttachOptions { from: Some(Position::Latest), stall_timeout };
+        let latest = AttachOptions {
+            from: Some(Position::Latest),
+            stall_timeout,
+            ..AttachOptions::default()
+        };
         match attach(link, id, &latest).await? {
             Ok(attached) => until = Some(attached.position),
             Err(error) => return Ok(Err(error)),
         }
     }
-    let from = AttachOptions { from: Some(options.from), stall_timeout };
+    let from =
+        AttachOptions { from: Some(options.from), stall_timeout, ..AttachOptions::default() };
     Ok(attach(link, id, &from).await?.map(|attached| (attached, until)))
 }
 

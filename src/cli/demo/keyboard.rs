@@ -51,6 +51,7 @@ fn type_line(
     let viewer = AttachOptions {
         from: Some(Position::Latest),
         stall_timeout: Some(StallTimeout::AfterMs(0)),
+        ..AttachOptions::default()
     };
     connection.attach(output, &viewer)?;
     connection.write(input, format!("{line}\r").into_bytes())?;

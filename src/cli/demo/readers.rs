@@ -28,7 +28,7 @@ fn enter_reader(
     stream: &str,
     stall_timeout: StallTimeout,
 ) -> anyhow::Result<()> {
-    let options = AttachOptions { from: None, stall_timeout: Some(stall_timeout) };
+    let options = AttachOptions { stall_timeout: Some(stall_timeout), ..AttachOptions::default() };
     let stream = stream.to_owned();
     stage.enter(name, |connection| connection.attach(&stream, &options), {
         let stream = stream.clone();
@@ -39,7 +39,7 @@ fn enter_reader(
 
 /// A reader that stops now and then, for longer than the stream waits for it.
 pub(crate) fn enter_slow_reader(stage: &mut Stage, stream: &str) -> anyhow::Result<()> {
-    let options = AttachOptions { from: Some(Position::Latest), stall_timeout: None };
+    let options = AttachOptions { from: Some(Position::Latest), ..AttachOptions::default() };
     let stream = stream.to_owned();
     stage.enter("slow-reader", |connection| connection.attach(&stream, &options), {
         let stream = stream.clone();

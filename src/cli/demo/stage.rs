@@ -3,7 +3,7 @@
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crate::client::{Address, CallError, ClientError, Connection};
+use crate::client::{Address, CallError, ClientError, Connection, Introduction};
 use crate::time::Clock;
 
 /// Where the actors play.
@@ -32,6 +32,11 @@ impl Stage {
         P: FnOnce(&mut Connection, T) -> Result<(), ClientError> + Send + 'static,
     {
         let mut connection = Connection::connect(&self.broker)?;
+        connection.introduce(&Introduction {
+            name: Some(name.to_owned()),
+            program: Some("weir demo".to_owned()),
+            ..Introduction::default()
+        });
         let made = set_up(&mut connection)?;
         let given = made.clone();
         let thread = Builder::new().name(format!("demo-{name}")).spawn(move || {

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use crate::cli::args::PubArgs;
+use crate::cli::connect::Caller;
 use crate::cli::retry::Retry;
 use crate::client::{CallError, ClientError, Connection, CreateOptions, Key};
 
@@ -33,7 +34,7 @@ pub(super) enum TakenUp {
 }
 
 impl Keeping {
-    pub(super) fn new(args: &PubArgs) -> Keeping {
+    pub(super) fn new(args: &PubArgs, caller: Caller) -> Keeping {
         let default = if args.key.is_some() { KEEP_FOR_MS } else { 0 };
         let keep_for_ms = args.keep_for.unwrap_or(default);
         let is_kept = keep_for_ms > 0;
@@ -41,7 +42,7 @@ impl Keeping {
             key: args.key.clone().or_else(|| is_kept.then(random_key)),
             is_key_unique: args.key.is_none(),
             keep_for_ms,
-            retry: Retry::new("pub", &args.broker.broker, Duration::from_millis(keep_for_ms)),
+            retry: Retry::new("pub", caller, Duration::from_millis(keep_for_ms)),
         }
     }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::bail;
 
 use crate::cli::args::TailArgs;
+use crate::cli::connect::Caller;
 use crate::cli::retry::Retry;
 use crate::cli::say;
+use crate::cli::tail::place::{Place, Taken};
 use crate::client::{
-    AttachOptions, Attached, CallError, ClientError, Connection, Event, Position, StallTimeout,
-    StreamEntry,
+    AttachOptions, CallError, ClientError, Connection, Event, Position, StallTimeout, StreamEntry,
 };
 use crate::shown;
 
@@ -21,6 +22,8 @@ const NEXT_MAX: usize = 8;
 const KEPT_FOR_LATER: AttachOptions = AttachOptions {
     from: Some(Position::Offset(0)),
     stall_timeout: Some(StallTimeout::AfterMs(0)),
+    place: None,
+    keep_for_ms: None,
 };
 
 /// Finds streams, one after the other.
@@ -28,6 +31,7 @@ pub(super) struct Find {
     pub(super) connection: Connection,
     args: TailArgs,
     retry: Retry,
+    place: Place,
     /// Which process the broker is: a stream's ID means the same within one. `None`: it does not
     /// say.
     broker_id: Option<String>,
@@ -50,13 +54,15 @@ pub(super) struct Found {
     pub(super) position: u64,
     /// Bytes that were asked for and are gone.
     pub(super) lost: u64,
+    /// Whether the broker holds for it what is not confirmed.
+    pub(super) has_place: bool,
 }
 
 /// What became of a stream while there was no connection.
 #[derive(Debug)]
 pub(super) enum Resumed {
     /// This channel is attached to it again.
-    At(Attached),
+    At(Taken),
     /// It cannot be read on.
     Gone {
         why: String,
@@ -66,14 +72,16 @@ pub(super) enum Resumed {
 }
 
 impl Find {
-    pub(super) fn new(args: TailArgs, mut connection: Connection) -> Result<Find, ClientError> {
+    pub(super) fn new(args: TailArgs, caller: Caller, place: Place) -> Result<Find, ClientError> {
+        let mut connection = caller.connect()?;
         let broker_id = ask_broker_id(&mut connection)?;
         let patience = Duration::from_millis(args.retry_for);
         Ok(Find {
-            retry: Retry::new("tail", &args.broker.broker, patience),
+            retry: Retry::new("tail", caller, patience),
             broker_id,
             connection,
             args,
+            place,
             is_subscribed: false,
             is_listed: false,
             current: None,
@@ -84,6 +92,28 @@ impl Find {
 
     pub(super) fn into_connection(self) -> Connection {
         self.connection
+    }
+
+    /// Which process the broker is.
+    pub(super) fn broker_id(&self) -> Option<&str> {
+        self.broker_id.as_deref()
+    }
+
+    /// Where the user wants to start.
+    pub(super) fn from(&self) -> Position {
+        self.args.from
+    }
+
+    /// The type of a stream. `None`: there is no such stream any more.
+    pub(super) fn type_of(&mut self, id: &str) -> Result<Option<String>, ClientError> {
+        let entries = self.connection.list(self.args.r#type.as_deref())?;
+        let entry = entries.into_iter().find(|entry| entry.id == id);
+        Ok(entry.map(|entry| entry.stream_type))
+    }
+
+    /// The stream in which this reader has a place that goes with it.
+    pub(super) fn passing<'a>(&self, id: &'a str, has_place: bool) -> Option<&'a str> {
+        (has_place && self.place.is_passing()).then_some(id)
     }
 
     /// The next stream to copy, waiting for it. `None`: there is none, and the user does not want
@@ -170,8 +200,8 @@ impl Find {
             if !self.args.follow {
                 self.unsubscribe();
             }
-            if self.args.stall_timeout.is_none() {
-                return Ok(Found { id, position: 0, lost: 0 });
+            if !self.place.has_wishes() {
+                return Ok(Found { id, position: 0, lost: 0, has_place: false });
             }
             match self.begin_at_first_byte(&id)? {
                 Some(found) => return Ok(found),
@@ -216,16 +246,13 @@ impl Find {
         position: u64,
         error: anyhow::Error,
     ) -> anyhow::Result<Resumed> {
-        let options = AttachOptions {
-            from: Some(Position::Offset(position)),
-            stall_timeout: self.args.stall_timeout,
-        };
-        let (attached, unread) = self.reconnect(error, |connection, is_same_broker| {
+        let place = self.place.clone();
+        let (taken, unread) = self.reconnect(error, |connection, is_same_broker| {
             if !is_same_broker {
                 return Ok(Err("the broker was restarted and has lost its streams".to_owned()));
             }
-            match connection.attach(id, &options) {
-                Ok(attached) => Ok(Ok(attached)),
+            match place.attach(connection, id, Position::Offset(position)) {
+                Ok(taken) => Ok(Ok(taken)),
                 Err(ClientError::Call(error)) if error.code == CallError::INVALID_CONTEXT => {
                     Ok(Err("it has ended meanwhile and is forgotten".to_owned()))
                 }
@@ -233,11 +260,11 @@ impl Find {
                 Err(error) => Err(error),
             }
         })?;
-        if let Ok(attached) = &attached {
-            let Attached { position, .. } = attached;
+        if let Ok(taken) = &taken {
+            let position = taken.attached.position;
             say::line(&format!("weir tail: connected again, {id} goes on at {position}"));
         }
-        Ok(attached.map_or_else(|why| Resumed::Gone { why, unread }, Resumed::At))
+        Ok(taken.map_or_else(|why| Resumed::Gone { why, unread }, Resumed::At))
     }
 
     /// Replaces the connection and everything that depends on it. `then` is told whether the broker
@@ -317,9 +344,9 @@ impl Find {
     }
 
     fn attach(&mut self, id: &str, from: Position) -> Result<Found, ClientError> {
-        let options = AttachOptions { from: Some(from), stall_timeout: self.args.stall_timeout };
-        let attached = self.connection.attach(id, &options)?;
-        Ok(Found { id: id.to_owned(), position: attached.position, lost: attached.lost })
+        let Taken { attached, has_place } = self.place.attach(&mut self.connection, id, from)?;
+        let (position, lost) = (attached.position, attached.lost);
+        Ok(Found { id: id.to_owned(), position, lost, has_place })
     }
 
     /// `None`: the stream is gone or not for reading, and will not be tried again.
@@ -341,7 +368,7 @@ impl Find {
             // Disposed already, so that nobody else can attach. Those who are connected still can
             // read.
             Err(ClientError::Call(error)) if error.code == CallError::INVALID_CONTEXT => {
-                Ok(Some(Found { id: id.to_owned(), position: 0, lost: 0 }))
+                Ok(Some(Found { id: id.to_owned(), position: 0, lost: 0, has_place: false }))
             }
             Err(ClientError::Call(error)) if error.code == CallError::UNSUPPORTED => {
                 self.pass(id);
