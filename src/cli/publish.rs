@@ -20,9 +20,10 @@ use crate::cli::Exit;
 use crate::cli::args::PubArgs;
 use crate::cli::connect::Caller;
 use crate::cli::progress::Progress;
+use crate::cli::quantity::grouped;
 use crate::cli::retry::Interrupted;
 use crate::cli::say;
-use crate::client::{CallError, ClientError, ConnectOptions, Incoming, Receiver, Sender};
+use crate::client::{CallError, ClientError, ConnectOptions, Incoming, Receiver, Reply, Sender};
 use crate::shown;
 
 use input::Input;
@@ -123,6 +124,7 @@ impl Copy<'_> {
                 _ => return Err(error),
             }
         }
+        self.tell_unread(&mut receiver);
         let sender = self.unaccepted.sender();
         let dispose = sender.dispose(self.unaccepted.stream());
         let _ = sender.flush();
@@ -137,6 +139,24 @@ impl Copy<'_> {
         let _ = sender.end();
         let _ = receiver.drain(CLOSE_PATIENCE);
         Ok(Exit::Ok)
+    }
+
+    /// Says how much went before anybody read, as far as the broker knows.
+    fn tell_unread(&self, receiver: &mut Receiver) {
+        let sender = self.unaccepted.sender();
+        let list = sender.list(Some(&self.args.r#type));
+        let _ = sender.flush();
+        // Where the connection is gone, what comes next says so.
+        let Ok(Reply::Listed(entries)) = receiver.wait(list) else { return };
+        let stream = self.unaccepted.stream();
+        let Some(entry) = entries.iter().find(|entry| entry.id == stream) else { return };
+        if entry.unread > 0 {
+            self.progress.say(&format!(
+                "weir pub: {} of {} bytes went before anybody read: --hold or --history keep them",
+                grouped(entry.unread),
+                grouped(entry.end)
+            ));
+        }
     }
 
     /// Ends when the end of the stream is answered.
@@ -296,8 +316,10 @@ mod tests {
             peer.say(r#"R|1||"VS7"|$"#);
             peer.hear(r#"C|2|Streams|write|"VS7"|5|"aGVsbG8="|$C|3|Streams|eos|"VS7"|$"#);
             peer.say("R|2||$R|3||$");
-            peer.hear(r#"C|4|StreamBroker|dispose|"VS7"|$"#);
-            peer.say("R|4||$");
+            peer.hear(r#"C|4|StreamBroker|list|"t"|$"#);
+            peer.say("R|4||[]|$");
+            peer.hear(r#"C|5|StreamBroker|dispose|"VS7"|$"#);
+            peer.say("R|5||$");
             peer.hear("#|$");
             peer.say("#|$");
         });

@@ -14,6 +14,19 @@ pub(crate) fn bytes(count: u64) -> String {
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
+/// A whole number as people read long ones: `588,895`.
+pub(crate) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Bytes a second.
 pub(crate) fn rate(per_second: u64) -> String {
     format!("{}/s", bytes(per_second))
@@ -45,6 +58,8 @@ mod tests {
         assert_eq!(shown, ["0 B", "999 B", "1.0 KiB", "4.0 MiB", "9.7 MiB", "3.0 GiB"]);
         assert_eq!(bytes(u64::MAX), "16384 PiB");
         assert_eq!(rate(10 << 20), "10 MiB/s");
+        assert_eq!([0, 999, 1000, 588_895].map(grouped), ["0", "999", "1,000", "588,895"]);
+        assert_eq!(grouped(u64::MAX), "18,446,744,073,709,551,615");
         let shown = [340, 4200, 59_999, 200_000, 7_500_000, 273_600_000].map(span);
         assert_eq!(shown, ["340 ms", "4.2 s", "59 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"]);
     }

@@ -3,8 +3,8 @@
 //! One thread does it all: it keeps some reads on their way, writes what they bring, and flushes
 //! whenever it would have to wait for more. Standard output that does not take bytes stops the
 //! reading, and so makes this reader a slow one that the broker deals with. When the connection
-//! breaks, it comes back and reads on from the byte where it stopped; meanwhile its place holds what
-//! it has not confirmed. Another thread waits for signals.
+//! breaks, it comes back and reads on from the byte where it stopped; meanwhile its place holds
+//! what it has not confirmed. Another thread waits for signals.
 
 mod confirm;
 mod copied;

@@ -86,6 +86,13 @@ pub struct StreamEntry {
     pub parked_writes: u64,
     /// Who created it.
     pub owner: Option<String>,
+    /// Bytes that went before the first reader came.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unread: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What a command's reply looks like.

@@ -49,6 +49,8 @@ pub(super) struct Stream {
     pub(super) is_cut_off: bool,
     /// `Hold` until the first reader attaches.
     pub(super) is_held: bool,
+    /// Where the log began when the first reader came. What was before was never read.
+    pub(super) read_from: Option<Offset>,
     /// Since when writes wait for space.
     pub(super) full_since: Option<Instant>,
     pub(super) linger_until: Option<Instant>,
@@ -163,6 +165,7 @@ impl Stream {
             is_disposed: false,
             is_cut_off: false,
             is_held: false,
+            read_from: None,
             full_since: None,
             linger_until: None,
             let_go_from: None,
@@ -364,6 +367,12 @@ impl Stream {
         [stall, linger, let_go, places, self.keep_until].into_iter().flatten().min()
     }
 
+    /// A reader is there.
+    pub(super) fn meet_reader(&mut self) {
+        self.is_held = false;
+        self.read_from.get_or_insert(self.log.start());
+    }
+
     pub(super) fn report(&self) -> StreamReport {
         let meta = &self.meta;
         let remote: u64 = self.views.iter().map(|view| view.readers).sum();
@@ -384,6 +393,7 @@ impl Stream {
             parked_writes: self.parked.count(),
             parked_bytes: self.parked.bytes(),
             is_held: self.is_held,
+            unread: self.read_from.unwrap_or(self.log.start()).0,
             full_since: self.full_since,
             owner: self.owner.as_ref().map(|owner| owner.peer.clone()),
             introduction: self.owner.as_ref().and_then(|owner| owner.introduction.clone()),

@@ -41,6 +41,8 @@ pub struct StreamReport {
     pub parked_writes: u64,
     /// Bytes of those writes.
     pub parked_bytes: u64,
+    /// Bytes that went before the first reader came, or by now where none has come.
+    pub unread: u64,
     /// Whether everything is kept until the first reader comes (`Hold`).
     pub is_held: bool,
     /// Since when writes wait; `None` while none does.

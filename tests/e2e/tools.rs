@@ -68,6 +68,37 @@ fn file_is_held_for_the_first_tail() {
 }
 
 #[test]
+fn pub_says_at_its_end_what_went_before_anybody_read() {
+    let server = TestServer::start();
+    let broker = server.broker();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("image");
+    std::fs::write(&file, Pattern::new(22).bytes(0, 588_895)).expect("a temporary file");
+    let path = file.to_str().expect("a path in UTF-8");
+    let args = ["pub", path, "--broker", &broker, "--type", "Early", "--buffer", "64KiB"];
+    let publisher = Tool::run(&args);
+    assert_eq!(publisher.code, Some(0), "{}", publisher.stderr);
+    let stream = publisher.stderr.split_whitespace().nth(1).expect("an ID").to_owned();
+    let listed = server.peer().listed(&stream).expect("it lingers");
+    let unread = listed["Start"].as_u64().expect("an offset");
+    assert!(unread >= 588_895 - 65_536 && listed["Unread"] == json!(unread), "{listed}");
+    let told = " of 588,895 bytes went before anybody read: --hold or --history keep them";
+    assert!(publisher.stderr.contains(told), "{}", publisher.stderr);
+
+    // All of it is there for a late reader, or a reader was there in time: nothing to say.
+    let kept = ["pub", path, "--broker", &broker, "--type", "Kept", "--history", "1MiB"];
+    let publisher = Tool::run(&kept);
+    assert!(!publisher.stderr.contains("anybody"), "{}", publisher.stderr);
+    let tail = Tool::start(&["tail", "--broker", &broker, "--type", "Read"]);
+    wait_until(PATIENCE, "it waits", || tail.stderr().contains("waiting for one"));
+    let mut read = args;
+    read[5] = "Read";
+    let publisher = Tool::run(&read);
+    assert!(!publisher.stderr.contains("anybody"), "{}", publisher.stderr);
+    assert_eq!(tail.wait().stdout.len(), 588_895);
+}
+
+#[test]
 fn tail_that_waits_gets_the_first_stream_of_its_type_from_its_first_byte() {
     let server = TestServer::start();
     let broker = server.broker();

@@ -468,6 +468,7 @@ mod tests {
             readers: 2,
             parked_writes: 1,
             parked_bytes: 7,
+            unread: 0,
             is_held: false,
             full_since: Some(Instant(2_000_000)),
             owner: Some("127.0.0.1:5".into()),

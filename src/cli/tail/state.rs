@@ -2,8 +2,8 @@
 //!
 //! It is written at the start, once a second while bytes come, and at the end, be it a signal or an
 //! error. Each time the output is synced first where it is a file; then a new file takes the old
-//! one's place, synced too. So it never claims bytes that are not in the output, also after a crash;
-//! what came behind it after its last second comes again.
+//! one's place, synced too. So it never claims bytes that are not in the output, also after a
+//! crash; what the output got after that comes again.
 
 use std::fs::{self, File, Metadata};
 use std::io::Write;

@@ -46,6 +46,12 @@ struct StreamObject<'a> {
     /// What the owner says of itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner_name: Option<String>,
+    #[serde(skip_serializing_if = "is_zero")]
+    unread: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl<'a> StreamObject<'a> {
@@ -71,6 +77,7 @@ impl<'a> StreamObject<'a> {
             parked_writes: report.parked_writes,
             owner: report.owner.as_deref(),
             owner_name: report.introduction.as_ref().map(|who| who.to_string()),
+            unread: report.unread,
         }
     }
 }
@@ -102,6 +109,7 @@ mod tests {
             readers: 2,
             parked_writes: 3,
             parked_bytes: 4,
+            unread: 0,
             is_held: false,
             full_since: None,
             owner: Some("127.0.0.1:5".into()),
@@ -120,6 +128,13 @@ mod tests {
             "EOS": false, "Readers": 2, "ParkedWrites": 3, "Owner": "127.0.0.1:5",
         }]);
         assert_eq!(serde_json::from_slice::<Value>(&text).unwrap(), expected);
+    }
+
+    #[test]
+    fn bytes_that_nobody_read_show_only_where_there_are_some() {
+        let unread = StreamReport { unread: 7, ..report() };
+        let value: Value = serde_json::from_slice(&streams_json(&[unread])).unwrap();
+        assert_eq!(value[0]["Unread"], json!(7));
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Engine {
         let mut result = (end, 0);
         if let Some(stream) = streams.get_mut(&id) {
             if reads {
-                stream.is_held = false;
+                stream.meet_reader();
                 stream.writers.retain(|writer| *writer != channel);
             } else {
                 stream.add_writer(channel);

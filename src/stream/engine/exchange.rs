@@ -213,7 +213,7 @@ impl Engine {
         view.readers = report.readers;
         let is_gone = report.readers == 0 && view.unseen.is_empty();
         if report.readers > 0 {
-            stream.is_held = false;
+            stream.meet_reader();
         }
         if is_gone {
             stream.views.swap_remove(index);

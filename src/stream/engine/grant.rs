@@ -30,7 +30,7 @@ impl Engine {
             stream.add_writer(channel);
             return Ok(stream.grant_to_writer());
         }
-        stream.is_held = false;
+        stream.meet_reader();
         stream.writers.retain(|writer| *writer != channel);
         let grant = stream.grant_to_reader(to, position, lost);
         self.front.mark(stream);
