@@ -1,7 +1,6 @@
 //! What came: replies read according to their commands, and events.
 
-use crate::client::commands::Call;
-use crate::client::commands::INTRODUCE;
+use crate::client::commands::{Call, INTRODUCE};
 use crate::client::reply::read_reply;
 use crate::client::{CallError, CallId, Reply};
 use crate::endpoint::{Heard, Outbound};

@@ -69,6 +69,41 @@ fn a_hundred_breaks_of_writer_and_reader_lose_and_double_nothing() {
 }
 
 #[test]
+fn a_tail_whose_connection_breaks_all_the_time_loses_nothing_within_its_stall_timeout() {
+    const TOTAL: u64 = 12 << 20;
+    let server = TestServer::start();
+    let seed = Seed::new();
+    let mut rng = seed.rng(3);
+    let breaks: Vec<Break> = (0..30)
+        .map(|_| {
+            let how = [How::Reset, How::Finish, How::ClientOnly][rng.random_range(0..3)];
+            Break { after: rng.random_range(50_000..400_000), how }
+        })
+        .collect();
+    let count = breaks.len();
+    let relay = Relay::start(server.address(), breaks);
+    let pattern = Pattern::new(seed.value());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("input");
+    std::fs::write(&file, pattern.bytes(0, TOTAL as usize)).expect("a temporary file");
+    let path = file.to_str().expect("a path in UTF-8");
+    let args = ["tail", "--broker", &relay.broker(), "--type", "Cut", "--stall-timeout", "60s"];
+    let (tail, checked) = Tool::start_checked(&args, pattern.check_from(0));
+    wait_until(PATIENCE, "it waits", || tail.stderr().contains("waiting for one"));
+    // A stream as it comes: a history of 64 KiB and no more.
+    let publisher = Tool::run(&["pub", path, "--broker", &server.broker(), "--type", "Cut"]);
+    assert_eq!(publisher.code, Some(0), "{}", publisher.stderr);
+    let outcome = tail.wait();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert_eq!(checked.lock().expect("not poisoned").offset(), TOTAL);
+    assert_eq!(relay.broken(), count, "{}", outcome.stderr);
+    wait_until(PATIENCE, "nothing is held for it any more", || {
+        let streams = server.peer().list();
+        streams.iter().all(|object| object["Readers"] == json!(0))
+    });
+}
+
+#[test]
 fn the_key_is_told_to_nobody() {
     const SECRET: &str = "kjhgf-not-to-be-seen";
     let server = TestServer::start_with(&["--workers", "2"]);
