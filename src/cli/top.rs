@@ -3,6 +3,7 @@
 //! One thread asks `/stats`; the main thread waits for its answers and for keys, and draws. `view`
 //! holds what is shown, `screen` draws it, `keys` says what a key does.
 
+mod hangup;
 mod keys;
 mod screen;
 mod view;
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &TopArgs) -> anyhow::Result<Exit> {
     let mut view = View::new(fetcher.address().to_string());
     view.take(first);
     let looks = look_for_ever(fetcher, Duration::from_millis(args.every).max(EVERY_MIN))?;
+    hangup::end_with_the_terminal()?;
     // Gives the terminal back at a panic too.
     let mut terminal = ratatui::try_init()?;
     let watched = watch(&mut terminal, &mut view, &looks);

@@ -46,6 +46,32 @@ fn top_shows_streams_says_when_the_broker_is_gone_and_gives_the_terminal_back() 
     assert!(end.contains("\x1b[?1049l"), "the screen from before is back");
 }
 
+/// Whether a process runs that was started with these words among its own.
+fn runs(words: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").expect("Linux has /proc");
+    processes.flatten().any(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        line.starts_with(env!("CARGO_BIN_EXE_weir").as_bytes())
+            && String::from_utf8_lossy(&line).replace('\0', " ").contains(words)
+    })
+}
+
+#[test]
+fn top_ends_with_its_terminal_also_where_the_signal_for_it_is_ignored() {
+    let server = TestServer::start();
+    let mut command = Command::new("script");
+    let words = format!("top --http {}", server.http());
+    let weir = env!("CARGO_BIN_EXE_weir");
+    let line = format!("stty cols 80 rows 24; trap '' HUP; exec {weir} {words}");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    command.env("TERM", "xterm-256color").env_remove("WEIR_HTTP");
+    let top = Tool::start_command(command);
+    wait_until(PATIENCE, "it runs", || shows(&top, "weir top"));
+    assert!(runs(&words));
+    drop(top);
+    wait_until(PATIENCE, "it has ended", || !runs(&words));
+}
+
 #[test]
 fn top_needs_a_terminal_and_a_broker() {
     let mut server = TestServer::start();
