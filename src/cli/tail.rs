@@ -90,9 +90,9 @@ struct Tail {
 
 impl Tail {
     fn new(mut args: TailArgs, output: RawOutput) -> anyhow::Result<(Tail, Find)> {
-        let kept = match &args.state {
-            Some(path) => state::read(path)?,
-            None => None,
+        let (kept, lock) = match args.state.as_deref().map(state::read).transpose()?.flatten() {
+            Some((kept, lock)) => (Some(kept), Some(lock)),
+            None => (None, None),
         };
         if let Some(kept) = &kept {
             take_up(&mut args, kept, &output)?;
@@ -116,7 +116,7 @@ impl Tail {
                          new one"
                     );
                 }
-                Some(StateFile::new(path, broker.to_owned(), place_name))
+                Some(StateFile::new(path, broker.to_owned(), place_name, lock))
             }
             None => None,
         };

@@ -55,8 +55,10 @@ fn stop(shared: &Shared, speaker: &Speaker, go_on: &GoOn) {
     let Some(stream) = copied.stream().map(str::to_owned) else { return };
     let offset = copied.offset();
     let how = go_on.command(&stream, offset);
+    // Before it is said: who reads that goes on at once.
+    let saved = copied.save();
     speaker.say(&format!("weir tail: stopped at offset {offset} of {stream} (go on with {how})"));
-    if let Err(error) = copied.save() {
+    if let Err(error) = saved {
         speaker.say(&format!("weir tail: {}", crate::cli::describe(&error)));
     }
 }
