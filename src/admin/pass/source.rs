@@ -385,9 +385,12 @@ impl Source {
     async fn end_streams(&mut self, text: &mut Vec<u8>) -> Result<(), Silent> {
         let selection = self.selection();
         match self.wanted {
-            Wanted::One(_) => return Ok(()),
+            Wanted::One(_) => {
+                text.push(b'\n');
+                return Ok(());
+            }
             Wanted::List => {
-                text.push(b']');
+                text.extend(b"]\n");
                 return Ok(());
             }
             Wanted::Stats(_) => text.extend(br#"],"channels":["#),
@@ -487,7 +490,7 @@ impl Source {
 
     fn end(&self, text: &mut Vec<u8>) {
         let took = self.about.clock.now().instant.since(self.begun);
-        let end = format!("],\"gathered_ms\":{}}}", took.as_millis());
+        let end = format!("],\"gathered_ms\":{}}}\n", took.as_millis());
         text.extend(end.as_bytes());
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::sleep;
@@ -124,8 +124,11 @@ pub(crate) async fn upload(
     match outcome {
         Ok(()) => {
             let location = format!("/streams/{id}");
-            let answer = Json(Accepted { id, accepted });
-            (StatusCode::CREATED, [(header::LOCATION, location)], answer).into_response()
+            let accepted = serde_json::to_string(&Accepted { id, accepted });
+            let text = accepted.expect("a string and a number make JSON") + "\n";
+            let kind = "application/json".to_owned();
+            let headers = [(header::LOCATION, location), (header::CONTENT_TYPE, kind)];
+            (StatusCode::CREATED, headers, text).into_response()
         }
         Err(Failure::Refused(error)) => refused(&error),
         Err(Failure::Link(error)) => error.into_response(),
