@@ -8,6 +8,7 @@ mod bench;
 mod conformance_scenario;
 mod dashboard;
 mod demo;
+mod documents;
 mod exit_codes;
 mod fan_out;
 mod hostile_input;

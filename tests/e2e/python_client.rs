@@ -9,7 +9,7 @@ use crate::support::peer::quoted;
 use crate::support::{Pattern, TestServer};
 
 /// The interpreter of `WEIR_TEST_PYTHON`, or of the environment that `tools/check` makes.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let path = match std::env::var_os("WEIR_TEST_PYTHON") {
         Some(path) => PathBuf::from(path),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python"),

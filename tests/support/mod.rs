@@ -23,6 +23,7 @@ pub mod peer;
 pub mod seed;
 pub mod server;
 pub mod signal;
+pub mod terminal;
 pub mod tool;
 pub mod wait;
 
@@ -32,5 +33,6 @@ pub use pattern::{Checked, Pattern};
 pub use peer::RawPeer;
 pub use seed::Seed;
 pub use server::TestServer;
+pub use terminal::Terminal;
 pub use tool::Tool;
 pub use wait::{PATIENCE, wait_until};
