@@ -122,10 +122,6 @@ impl Broker {
         self.now.set(Now { instant: now.instant.max(instant), ..now });
     }
 
-    pub fn pass(&mut self, time: Duration) {
-        self.pass_until(self.now().plus(time));
-    }
-
     /// The next moment at which a worker that sleeps would wake by itself.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.workers.iter().filter_map(|worker| worker.wakes_at).min()

@@ -1,15 +1,19 @@
 //! Shows that the model has teeth: it is told small lies, and must complain of each.
 
+use std::time::Duration;
+
 use weir::stream::Direction;
 
+use crate::asked::{Asked, Placing, Spec};
 use crate::content::pattern;
-use crate::model::{Asked, Complaint, Model, Spec};
+use crate::model::{Complaint, Model};
 use crate::support::Message;
 use crate::support::message::base64_arg;
 
 const STREAM: u64 = 3;
 const AGENT: usize = 0;
 const HOST: usize = 1;
+const BACK: usize = 2;
 
 /// A patterned stream of 20 bytes, all accepted, and a host attached at its beginning.
 fn model(stall: Option<u64>) -> Model {
@@ -134,5 +138,76 @@ fn a_wrong_place_after_adopt_is_noticed() {
         let answer = format!("{{\"Position\":{place}}}");
         let told = say(&mut model, AGENT, Asked::Adopt(STREAM), &["", &answer]);
         assert_eq!(told.is_ok(), is_true, "{place}");
+    }
+}
+
+/// A host has read 8 of 20 bytes at its place and confirmed 5 and 7, the last without an answer,
+/// when its connection breaks. It is back after `away`.
+fn model_of_place(stall: Option<u64>, away: Duration) -> Model {
+    let mut model = model(None);
+    take_place(&mut model, HOST, stall, &["", "{\"Position\":0,\"Lost\":0}"]).expect("true");
+    read(&mut model, &bytes(0, 8), "0", "false").expect("true");
+    let confirm = model.confirm(HOST, STREAM, 5);
+    say(&mut model, HOST, confirm, &[""]).expect("true");
+    let confirm = model.confirm(HOST, STREAM, 7);
+    model.ask(HOST, confirm);
+    model.lose(HOST);
+    model.rest();
+    model.now = model.now.plus(away);
+    model.open(BACK);
+    model
+}
+
+fn take_place(
+    model: &mut Model,
+    key: usize,
+    stall: Option<u64>,
+    args: &[&str],
+) -> Result<(), Complaint> {
+    let placing = Placing { stall, keep_for: 100, ..Placing::own(9, model.moment()) };
+    say(model, key, Asked::TakePlace(STREAM, placing), args)
+}
+
+#[test]
+fn a_place_that_is_not_as_it_was_left_is_noticed() {
+    let within = Duration::from_millis(99);
+    let taken = |stall, away, position: u64, lost: u64| {
+        let answer = format!("{{\"Position\":{position},\"Lost\":{lost}}}");
+        take_place(&mut model_of_place(stall, away), BACK, stall, &["", &answer]).is_ok()
+    };
+    for (position, is_true) in [(4, false), (5, true), (6, false), (7, true), (8, false)] {
+        assert_eq!(taken(None, within, position, 0), is_true, "{position}");
+    }
+    assert!(!taken(None, within, 9, 4), "it lost what it held");
+    assert!(!taken(Some(200), within, 9, 4), "it was not silent for so long");
+    assert!(taken(Some(0), within, 9, 4));
+    assert!(!taken(Some(0), within, 9, 5), "not so much");
+    assert!(taken(None, Duration::from_millis(100), 0, 0), "it was away for too long");
+}
+
+#[test]
+fn a_place_that_is_refused_to_its_host_in_time_is_noticed() {
+    let gone = "{\"Code\":16,\"Time\":5,\"Format\":\"No such stream\"}";
+    for (ms, is_true) in [(99, false), (100, true)] {
+        let mut model = model_of_place(None, Duration::from_millis(ms));
+        let told = take_place(&mut model, BACK, None, &[gone, "null"]);
+        assert_eq!(told.is_ok(), is_true, "{told:?}");
+    }
+}
+
+#[test]
+fn a_confirmation_that_must_not_be_refused_or_taken_is_noticed() {
+    let refused = "{\"Code\":20,\"Time\":5,\"Format\":\"no\"}";
+    for (offset, must_succeed) in [(8, true), (21, false)] {
+        for is_taken in [true, false] {
+            let mut model = model_of_place(None, Duration::ZERO);
+            take_place(&mut model, BACK, None, &["", "{\"Position\":5,\"Lost\":0}"]).expect("true");
+            let data = String::from_utf8(base64_arg(&bytes(5, 3))).expect("text");
+            let asked = Asked::Read { stream: STREAM, size: 3 };
+            say(&mut model, BACK, asked, &[&data, "", "0", "false"]).expect("true");
+            let confirm = model.confirm(BACK, STREAM, offset);
+            let told = say(&mut model, BACK, confirm, &[if is_taken { "" } else { refused }]);
+            assert_eq!(told.is_ok(), is_taken == must_succeed, "{offset}: {told:?}");
+        }
     }
 }

@@ -7,7 +7,8 @@ use weir::id::ChannelId;
 use weir::stream::{ReaderReport, StallTimeout, StreamReport};
 use weir::worker::ShardReport;
 
-use crate::model::{Asked, Complaint, Key, Tie};
+use crate::asked::Asked;
+use crate::model::{Complaint, Key, Tie};
 use crate::peer::Leaving;
 use crate::world::World;
 
@@ -88,6 +89,13 @@ impl World {
                 return Err(format!("bytes up to {end:?} are not at {reader:?}"));
             }
         }
+        self.model.check_places(&readers, &open.values().copied().collect())?;
+        let is_away = |reader: &&&ReaderReport| {
+            reader.place.as_ref().is_some_and(|place| place.away_until.is_some())
+        };
+        if have_stalls_passed && let Some(place) = readers.iter().find(is_away) {
+            return Err(format!("nobody has come for it: {place:?}"));
+        }
         for &key in open.values() {
             self.check_waiting(key, &streams)?;
             for (id, tie) in &self.model.channel(key).ties {
@@ -105,7 +113,10 @@ impl World {
                 let is_viewer = reader.stall_timeout == StallTimeout::After(Duration::ZERO);
                 reader.stream == stream.id && !reader.lagging && !is_viewer
             };
-            let lowest = readers.iter().filter(holds).map(|reader| reader.position).min();
+            let places = readers.iter().filter(|reader| reader.stream == stream.id);
+            let confirmed = places.filter_map(|reader| Some(reader.place.as_ref()?.confirmed));
+            let positions = readers.iter().filter(holds).map(|reader| reader.position);
+            let lowest = positions.chain(confirmed).min();
             let kept_from = if is_held { stream.start } else { lowest.unwrap_or(stream.end) };
             let kept = stream.end.since(kept_from.max(stream.start));
             // What waits is whole, unless it is larger than the buffer.
@@ -120,10 +131,14 @@ impl World {
                     key.and_then(|(key, _)| self.model.channel(*key).readers.get(&reader.stream.0));
                 // A peer that does not listen may have asked for more than it has been told.
                 let is_uncertain = !open.contains_key(&reader.channel);
+                // Its place has a timeout of its own.
+                let has_place =
+                    reader.place.as_ref().is_some_and(|place| place.away_until.is_none());
                 reader.stream == stream.id
-                    && account.is_none_or(|account| {
-                        is_uncertain || account.is_uncertain || account.stall.is_none()
-                    })
+                    && (has_place
+                        || account.is_none_or(|account| {
+                            is_uncertain || account.is_uncertain || account.stall.is_none()
+                        }))
             });
             if have_stalls_passed && !is_held && !waits_for_ever {
                 let readers: Vec<_> = readers.iter().filter(|r| r.stream == stream.id).collect();

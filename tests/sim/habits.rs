@@ -4,14 +4,18 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use weir::stream::Direction;
 
+use crate::asked::{Asked, Placing, Spec};
 use crate::content::{HEADER_BYTES, Record};
-use crate::model::{Asked, Model, Spec, Tie};
+use crate::model::{Model, Tie};
 use crate::peer::{Peer, Role};
+use crate::reader::Reader;
 
 const TYPES: [&str; 3] = ["log", "trace", "term"];
 const WANTED: [&str; 4] = ["*", "log", "trace", "term"];
 const STREAMS_MAX: usize = 14;
 const PENDING_MAX: usize = 24;
+/// Milliseconds for which a place is kept.
+const KEEP_FOR_MAX: u64 = 2500;
 
 /// How large things are in one run, and how they are mixed.
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +148,17 @@ impl Peer {
             5 | 6 => return self.create(model, scale, rng),
             _ => {}
         }
+        let placed = |is_held| model.places.of(self.index, key, is_held);
+        if rng.random_bool(0.5)
+            && let Some(stream) = pick(rng, &placed(false))
+        {
+            return self.take_place(model, stream, rng);
+        }
+        if rng.random_bool(0.15)
+            && let Some(stream) = pick(rng, &placed(true))
+        {
+            return self.confirm(model, stream, rng);
+        }
         if dice < 15
             && let Some((stream, offset)) = self.bookmarks.pop()
         {
@@ -156,6 +171,7 @@ impl Peer {
         let state = &model.streams[&stream];
         match dice {
             15..20 => return self.ask(model, Asked::Connect(stream), rng),
+            20..28 if rng.random_bool(0.3) => return self.take_place(model, stream, rng),
             20..28 => {
                 let bound = state.handed.max(state.seen.len() as u64) + 2;
                 let from = rng.random_bool(0.5).then(|| rng.random_range(0..=bound));
@@ -172,6 +188,9 @@ impl Peer {
             _ => {}
         }
         let stream = pick(rng, &tied).unwrap_or(stream);
+        if rng.random_bool(0.01) {
+            return self.confirm(model, stream, rng);
+        }
         let state = &model.streams[&stream];
         match dice {
             30..33 => self.ask(model, Asked::Disconnect(stream), rng),
@@ -188,6 +207,37 @@ impl Peer {
             }
             _ => {}
         }
+    }
+
+    /// Takes a place in a stream, or takes it up from where another connection left it.
+    fn take_place(&mut self, model: &mut Model, stream: u64, rng: &mut SmallRng) {
+        let mark = self.bookmarks.iter().rposition(|(marked, _)| *marked == stream);
+        let mark = mark.filter(|_| rng.random_bool(0.5));
+        let placing = Placing {
+            peer: rng.random_bool(0.9).then_some(self.index),
+            from: mark.map(|index| self.bookmarks.swap_remove(index).1),
+            stall: stall(rng),
+            keep_for: match rng.random_range(0..4) {
+                0 => 0,
+                1 => rng.random_range(1..200),
+                _ => rng.random_range(1..KEEP_FOR_MAX),
+            },
+            asked: model.moment(),
+        };
+        self.ask(model, Asked::TakePlace(stream, placing), rng);
+    }
+
+    /// Confirms some of what it has read, or nonsense.
+    fn confirm(&mut self, model: &mut Model, stream: u64, rng: &mut SmallRng) {
+        let Some(link) = &self.link else { return };
+        let reader = model.channel(link.key).readers.get(&stream);
+        let Some(place) = reader.and_then(Reader::place) else { return };
+        let offset = match rng.random_range(0..10) {
+            0 => model.streams[&stream].handed + rng.random_range(0..3),
+            1..4 => place,
+            _ => place.saturating_sub(rng.random_range(0..30)),
+        };
+        self.ask(model, model.confirm(link.key, stream, offset), rng);
     }
 
     fn write(&mut self, model: &mut Model, stream: u64, scale: Scale, rng: &mut SmallRng) {

@@ -4,6 +4,7 @@
 //! `WEIR_SEED=n` runs one seed, `WEIR_SEEDS=n` that many (from `WEIR_FROM`), and `WEIR_TRACE=1`
 //! prints what peers say and hear. `tools/sweep` runs many seeds in an optimised build.
 
+mod asked;
 mod broker;
 mod canary;
 mod checks;
@@ -12,6 +13,7 @@ mod habits;
 mod model;
 mod network;
 mod peer;
+mod places;
 mod poller;
 mod reader;
 #[path = "../support/mod.rs"]

@@ -6,8 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir::stream::Direction;
+use weir::time::Instant;
 
-use crate::content::{Fate, Record, Records, byte_at};
+use crate::asked::{Asked, Spec};
+use crate::content::{Fate, Records, byte_at};
+use crate::places::{Places, position_of};
 use crate::reader::Reader;
 use crate::support::Message;
 use crate::support::message::{binary, error_code, json};
@@ -17,61 +20,6 @@ pub type Key = usize;
 
 /// What one promise is broken by.
 pub type Complaint = String;
-
-/// What `create` asked for.
-#[derive(Clone, Debug)]
-pub struct Spec {
-    pub stream_type: &'static str,
-    pub direction: Direction,
-    pub buffer: u64,
-    pub history: u64,
-    /// Milliseconds; `None` is for ever.
-    pub stall: Option<u64>,
-    pub hold: bool,
-    pub linger: u64,
-    pub key: Option<String>,
-    pub keep_for: u64,
-    /// One writer, and bytes known by their offset.
-    pub is_patterned: bool,
-    /// Who asked, in the order of peers.
-    pub agent: usize,
-    pub asked_at: u64,
-}
-
-#[derive(Clone, Debug)]
-pub enum Asked {
-    Sync,
-    List,
-    Create(usize),
-    Adopt(u64),
-    Subscribe(&'static str),
-    Unsubscribe(&'static str),
-    Connect(u64),
-    Attach {
-        stream: u64,
-        from: Option<u64>,
-        stall: Option<Option<u64>>,
-    },
-    Disconnect(u64),
-    Read {
-        stream: u64,
-        size: u64,
-    },
-    Write {
-        stream: u64,
-        offset: u64,
-        len: u64,
-    },
-    WriteRecord {
-        stream: u64,
-        record: Record,
-    },
-    /// A write whose size does not match its data.
-    WriteBadly(u64),
-    Eos(u64),
-    Dispose(u64),
-    Unknown,
-}
 
 /// How a channel stands to a stream, by what its peer was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +42,10 @@ pub struct Channel {
     last_write: BTreeMap<u64, u64>,
     /// The broker's end of stream has come, with this error code.
     pub end: Option<i64>,
+    /// Since when the broker may know that the connection is over.
+    pub gone_since: Option<Instant>,
+    /// Its peer has gone on without it.
+    pub is_lost: bool,
     tokens: u64,
     pub records: u32,
 }
@@ -120,8 +72,13 @@ pub struct Model {
     pub specs: Vec<Spec>,
     pub streams: BTreeMap<u64, Stream>,
     pub channels: BTreeMap<Key, Channel>,
+    pub places: Places,
     /// Counts steps.
     pub step: u64,
+    /// The world's time, as far as it may count for the broker.
+    pub now: Instant,
+    /// How often everything has come to rest.
+    pub rests: u64,
 }
 
 pub fn stream_number(arg: &[u8]) -> Result<u64, Complaint> {
@@ -202,6 +159,7 @@ impl Model {
             }
             _ => {}
         }
+        self.places.note_asked(key, &asked);
         let channel = self.channels.get_mut(&key).expect("an open channel");
         channel.tokens += 1;
         channel.pending.insert(channel.tokens, asked);
@@ -248,22 +206,7 @@ impl Model {
         }
         let Some(report) = args.first() else { return Ok(()) };
         let code = error_code(report);
-        let is_known = match &asked {
-            Asked::Sync | Asked::List | Asked::Unknown | Asked::Read { .. } => code == 0,
-            Asked::Create(_) => [0, 4].contains(&code),
-            Asked::Adopt(_) => [0, 9, 16].contains(&code),
-            Asked::Subscribe(_) => [0, 1].contains(&code),
-            Asked::Unsubscribe(_) | Asked::Connect(_) | Asked::Dispose(_) => {
-                [0, 16].contains(&code)
-            }
-            Asked::Attach { .. } => [0, 16, 20].contains(&code),
-            Asked::Disconnect(_) => [0, 1].contains(&code),
-            Asked::WriteBadly(_) => code == 15,
-            Asked::Write { .. } => [0, 1, 6, 9, 23].contains(&code),
-            Asked::WriteRecord { .. } => [0, 1, 4, 6, 9, 23].contains(&code),
-            Asked::Eos(_) => [0, 1, 6, 9, 23].contains(&code),
-        };
-        if !is_known {
+        if !asked.allows(code) {
             let text = String::from_utf8_lossy(report).into_owned();
             return Err(format!("{asked:?} is answered with error {code}: {text}"));
         }
@@ -290,6 +233,13 @@ impl Model {
                 if code == 0 { self.note_order(key, stream, token) } else { Ok(()) }
             }
             Asked::Disconnect(stream) => self.take_disconnected(key, stream, code),
+            Asked::Confirm { stream, offset, .. } => {
+                self.places.note_confirmed(key, stream, offset, code);
+                Ok(())
+            }
+            Asked::TakePlace(stream, placing) if code != 0 => {
+                self.take_unplaced(stream, &placing, code)
+            }
             Asked::List => self.take_list(&args[1]),
             asked if code == 0 => self.take_success(key, asked, args),
             _ => Ok(()),
@@ -364,34 +314,22 @@ impl Model {
                 Ok(())
             }
             Asked::Attach { stream, from, stall } => {
-                let place = json(&args[1]);
-                let position = place["Position"].as_u64().ok_or("no Position")?;
-                let lost = place["Lost"].as_u64().ok_or("no Lost")?;
-                self.tie(key, stream);
+                let (position, lost) = position_of(&args[1])?;
                 let state = &self.streams[&stream];
-                let is_owner = state.owners.contains(&key);
-                let is_silent = state.spec.direction == Direction::In || is_owner;
-                if from.map_or(lost != 0, |from| from + lost != position) && !is_silent {
+                let stall = stall.unwrap_or(state.spec.stall);
+                let is_reader = self.seat(key, stream, position, stall);
+                if is_reader && from.map_or(lost != 0, |from| from + lost != position) {
                     return Err(format!("attach from {from:?} gives {position}, {lost} lost"));
                 }
-                let stall = stall.unwrap_or(state.spec.stall);
-                // One that cannot read is told the end, which is no place to read from; and whether
-                // it can is not known where creators change.
-                let reader = match state.spec.direction {
-                    Direction::In if !is_owner || state.spec.key.is_some() => Reader::uncertain(),
-                    Direction::Out if is_owner => Reader::uncertain(),
-                    _ => Reader::at(position, stall),
-                };
-                let channel = self.channels.get_mut(&key).expect("an open channel");
-                channel.readers.insert(stream, reader);
                 Ok(())
             }
+            Asked::TakePlace(stream, placing) => self.take_placed(key, stream, placing, args),
             _ => Ok(()),
         }
     }
 
     /// The channel is connected to the stream, and was perhaps before.
-    fn tie(&mut self, key: Key, id: u64) {
+    pub fn tie(&mut self, key: Key, id: u64) {
         let Some(state) = self.streams.get(&id) else { return };
         let stall = state.spec.stall;
         let channel = self.channels.get_mut(&key).expect("an open channel");

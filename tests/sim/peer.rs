@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use rand::Rng;
 use rand::rngs::SmallRng;
-use serde_json::{Value, json};
 
-use crate::model::{Asked, Complaint, Key, Model};
+use crate::asked::Asked;
+use crate::model::{Complaint, Key, Model};
 use crate::network::{Conn, Read};
 use crate::support::Message;
 use crate::support::framing::{Decoder, bin_block, escape};
@@ -173,18 +173,18 @@ impl Peer {
         if self.is_traced {
             eprintln!("{} -> {token} {asked:?}", link.key);
         }
-        let (service, name) = names(&asked);
+        let (service, name) = asked.names();
         let mut body = Vec::new();
         for field in ["C", &token.to_string(), service, name] {
             body.extend_from_slice(field.as_bytes());
             body.push(0);
         }
         let mut bytes = Vec::new();
-        for arg in arguments(model, &asked) {
+        for arg in asked.arguments(model) {
             body.extend_from_slice(arg.to_string().as_bytes());
             body.push(0);
         }
-        let Some(data) = data(&asked) else {
+        let Some(data) = asked.data() else {
             escape(&body, &mut bytes);
             bytes.extend_from_slice(b"\x03\x01");
             return link.say(&bytes);
@@ -209,81 +209,6 @@ impl Peer {
         }
         bytes.extend_from_slice(b"\x03\x01");
         link.say(&bytes);
-    }
-}
-
-fn names(asked: &Asked) -> (&'static str, &'static str) {
-    match asked {
-        Asked::Sync => ("Locator", "sync"),
-        Asked::List => ("StreamBroker", "list"),
-        Asked::Create(_) => ("StreamBroker", "create"),
-        Asked::Adopt(_) => ("StreamBroker", "adopt"),
-        Asked::Attach { .. } => ("StreamBroker", "attach"),
-        Asked::Dispose(_) => ("StreamBroker", "dispose"),
-        Asked::Subscribe(_) => ("Streams", "subscribe"),
-        Asked::Unsubscribe(_) => ("Streams", "unsubscribe"),
-        Asked::Connect(_) => ("Streams", "connect"),
-        Asked::Disconnect(_) => ("Streams", "disconnect"),
-        Asked::Read { .. } => ("Streams", "read"),
-        Asked::Write { .. } | Asked::WriteRecord { .. } | Asked::WriteBadly(_) => {
-            ("Streams", "write")
-        }
-        Asked::Eos(_) => ("Streams", "eos"),
-        Asked::Unknown => ("Nobody", "knows"),
-    }
-}
-
-/// All arguments but binary data.
-fn arguments(model: &Model, asked: &Asked) -> Vec<Value> {
-    let name = |id: &u64| json!(format!("VS{id}"));
-    match asked {
-        Asked::Sync | Asked::Unknown => Vec::new(),
-        Asked::List => vec![json!("*")],
-        Asked::Create(serial) => {
-            let spec = &model.specs[*serial];
-            let mut properties = json!({
-                "ContextID": serial.to_string(), "Direction": spec.direction.as_str(),
-                "BufferSize": spec.buffer, "History": spec.history, "StallTimeout": spec.stall,
-                "Hold": spec.hold, "Linger": spec.linger, "KeepFor": spec.keep_for,
-            });
-            if let Some(key) = &spec.key {
-                properties["Key"] = json!(key);
-            }
-            vec![json!(spec.stream_type), properties]
-        }
-        Asked::Adopt(id) => {
-            let key = model.streams.get(id).and_then(|stream| stream.spec.key.clone());
-            vec![name(id), json!(key.unwrap_or_else(|| "guessed".to_owned()))]
-        }
-        Asked::Subscribe(wanted) | Asked::Unsubscribe(wanted) => vec![json!(wanted)],
-        Asked::Connect(id) | Asked::Disconnect(id) | Asked::Eos(id) | Asked::Dispose(id) => {
-            vec![name(id)]
-        }
-        Asked::Attach { stream, from, stall } => {
-            let mut options = json!({});
-            if let Some(from) = from {
-                options["From"] = json!(from);
-            }
-            if let Some(stall) = stall {
-                options["StallTimeout"] = json!(stall);
-            }
-            vec![name(stream), options]
-        }
-        Asked::Read { stream, size } => vec![name(stream), json!(size)],
-        Asked::Write { stream, len, .. } => vec![name(stream), json!(len)],
-        Asked::WriteRecord { stream, record } => vec![name(stream), json!(record.len)],
-        Asked::WriteBadly(id) => vec![name(id), json!(7)],
-    }
-}
-
-fn data(asked: &Asked) -> Option<Vec<u8>> {
-    match asked {
-        Asked::Write { stream, offset, len } => {
-            Some(crate::content::pattern(*stream, *offset, *len))
-        }
-        Asked::WriteRecord { record, .. } => Some(record.bytes()),
-        Asked::WriteBadly(_) => Some(vec![0; 9]),
-        _ => None,
     }
 }
 

@@ -8,17 +8,23 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use weir::id::ChannelId;
+use weir::time::Instant;
 use weir::worker::Limits;
 
+use crate::asked::Asked;
 use crate::broker::{Broker, Conns};
 use crate::habits::Scale;
-use crate::model::{Asked, Complaint, Model};
+use crate::model::{Complaint, Model};
 use crate::network::Conn;
 use crate::peer::{Heard, Leaving, Link, Peer, Role};
 use crate::poller::Carrying;
 
 /// Records carry their channel's number in one byte.
 const CONNS_MAX: usize = 200;
+
+/// How much of a sleep a worker with a deadline counts at most, however long it was: a tenth of a
+/// second, and its slack.
+const SLEEP_COUNTED_MAX: Duration = Duration::from_millis(110);
 
 pub struct World {
     pub broker: Broker,
@@ -105,8 +111,9 @@ impl World {
             _ => {
                 // Now and then nobody runs for long, and one worker wakes later than another.
                 let most = if self.rng.random_bool(0.03) { 20_000 } else { 60 };
-                let ms = self.rng.random_range(1..most);
-                self.broker.pass(Duration::from_millis(ms));
+                let time = Duration::from_millis(self.rng.random_range(1..most));
+                self.broker.pass_until(self.broker.now().plus(time));
+                self.model.now = self.model.now.plus(time.min(SLEEP_COUNTED_MAX));
             }
         }
         Ok(())
@@ -130,7 +137,13 @@ impl World {
                 link.has_stalled = true;
             }
             15..25 => link.reads = true,
+            25..60 if !self.model.places.of(index, link.key, true).is_empty() => self.cut(index),
             _ => peer.act(&mut self.model, self.scale, &mut self.rng),
+        }
+        if let Some(link) = &self.peers[index].link
+            && (link.leaving != Leaving::No || link.sent_nonsense)
+        {
+            self.model.may_be_gone(link.key);
         }
     }
 
@@ -170,6 +183,7 @@ impl World {
     /// The peer has no connection any more. It remembers how far it has read.
     fn forget(&mut self, index: usize) {
         let Some(link) = self.peers[index].link.take() else { return };
+        self.model.lose(link.key);
         let channel = &self.model.channels[&link.key];
         let places = channel.readers.iter().filter_map(|(id, reader)| Some((*id, reader.place()?)));
         self.peers[index].bookmarks.extend(places.filter(|_| self.rng.random_bool(0.7)));
@@ -270,6 +284,7 @@ impl World {
                 moves |= self.broker.turn(worker);
             }
             if !moves {
+                self.model.rest();
                 return Ok(());
             }
         }
@@ -281,16 +296,24 @@ impl World {
         let until = self.broker.now().plus(time);
         self.rest()?;
         while let Some(at) = self.broker.next_deadline().filter(|at| *at <= until) {
-            self.broker.pass_until(at);
+            self.sleep_until(at);
             self.rest()?;
         }
-        self.broker.pass_until(until);
+        self.sleep_until(until);
         self.rest()
+    }
+
+    fn sleep_until(&mut self, instant: Instant) {
+        self.model.now = self.model.now.plus(instant.since(self.broker.now()));
+        self.broker.pass_until(instant);
     }
 
     /// All workers begin to drain.
     pub fn drain(&mut self) {
         self.is_draining = true;
+        for key in self.channels.keys() {
+            self.model.may_be_gone(*key);
+        }
         let by_channel: HashMap<ChannelId, usize> =
             self.channels.iter().map(|(conn, channel)| (*channel, *conn)).collect();
         // No command is taken in before the workers begin.
