@@ -9,7 +9,7 @@ use crate::time::Instant;
 /// publisher has the server's answers where it gives any.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    /// Where the publisher's link has each slot's bytes.
+    /// Where the publisher's lane has each slot's bytes.
     slots: Vec<Range<usize>>,
     /// How many readers have passed the batch in each slot.
     counts: Vec<u32>,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use crate::bench::tcf::Channel;
+use crate::bench::tcf::Setup;
 use crate::bench::{BenchError, ProcessSample, raise_open_files};
 use crate::time::Clock;
 
@@ -44,12 +44,12 @@ pub fn hold_idle(
     let resident = || pid.and_then(ProcessSample::take).map(|sample| sample.resident_bytes);
     let clock = Clock::start();
     // One channel before, so that what the first one costs alone is not dealt out to all.
-    let mut first = Channel::open(address, true)?;
+    let mut first = Setup::open(address, true)?;
     let before = resident();
     let from = clock.now().instant;
     let mut open = Vec::with_capacity(channels);
     for _ in 0..channels {
-        open.push(Channel::open(address, true)?);
+        open.push(Setup::open(address, true)?);
     }
     let seconds = clock.now().instant.since(from).as_secs_f64();
     first.call("Locator", "sync", |message| message)?;

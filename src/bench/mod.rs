@@ -16,7 +16,7 @@ mod error;
 mod files;
 mod flow;
 mod idle;
-mod link;
+mod lane;
 mod pattern;
 mod plan;
 mod process;

@@ -9,7 +9,7 @@ use crate::bench::{BenchError, Pattern, Plan};
 /// several of them, which it counts from 0 again ("local").
 pub trait Protocol {
     /// Streams that one connection carries, at least 1.
-    fn streams_per_link(&self) -> usize {
+    fn streams_per_lane(&self) -> usize {
         1
     }
 

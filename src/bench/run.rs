@@ -5,7 +5,7 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll};
 
 use crate::bench::flow::{Flow, Parties};
-use crate::bench::link::{Link, Role};
+use crate::bench::lane::{Lane, Role};
 use crate::bench::report::{Counts, Times};
 use crate::bench::{BenchError, Pattern, Plan, ProcessSample, Protocol, Report, Span};
 use crate::time::{Clock, Instant};
@@ -46,12 +46,12 @@ struct Run<'a> {
     poll: Poll,
     clock: Clock,
     pattern: Pattern,
-    links: Vec<Link>,
+    lanes: Vec<Lane>,
     /// The window of each stream.
     flows: Vec<Flow>,
     /// How many of them are not over.
     waiting: usize,
-    streams_per_link: usize,
+    streams_per_lane: usize,
     batch_bytes: u64,
     counts: Counts,
     delivery: Times,
@@ -60,7 +60,7 @@ struct Run<'a> {
     moved: Instant,
     /// Streams whose window has opened.
     opened: Vec<usize>,
-    /// Links that have writes to send since, and links that have something else to send.
+    /// Lanes that have writes to send since, and lanes that have something else to send.
     unsent: Vec<usize>,
     answering: Vec<usize>,
 }
@@ -70,7 +70,7 @@ impl<'a> Run<'a> {
         let shape = plan.shape();
         let batch_bytes = shape.batch_writes * plan.write_bytes;
         let pattern = Pattern::new(shape.ring_writes() * plan.write_bytes, plan.check);
-        let per_link = protocol.streams_per_link().max(1);
+        let per_lane = protocol.streams_per_lane().max(1);
         let parties =
             Parties { readers: plan.readers as u32, acknowledges: protocol.acknowledges() };
         let limit = match plan.span {
@@ -78,10 +78,10 @@ impl<'a> Run<'a> {
             Span::Writes(writes) => writes.max(1).div_ceil(shape.batch_writes as u64),
         };
         let chunks: Vec<_> = (0..plan.streams)
-            .step_by(per_link)
-            .map(|from| from..(from + per_link).min(plan.streams))
+            .step_by(per_lane)
+            .map(|from| from..(from + per_lane).min(plan.streams))
             .collect();
-        let (mut links, mut flows) = (Vec::new(), Vec::new());
+        let (mut lanes, mut flows) = (Vec::new(), Vec::new());
         for streams in &chunks {
             let opened = protocol.open_publisher(plan, streams.clone())?;
             let mut encoded = Vec::new();
@@ -98,30 +98,30 @@ impl<'a> Run<'a> {
                 }
                 flows.push(Flow::new(slots, shape, parties, limit));
             }
-            links.push(Link::new(opened, Role::Publisher, streams.clone(), encoded)?);
+            lanes.push(Lane::new(opened, Role::Publisher, streams.clone(), encoded)?);
         }
         for streams in &chunks {
             for _ in 0..plan.readers {
                 let opened = protocol.open_reader(plan, streams.clone())?;
-                links.push(Link::new(opened, Role::Reader, streams.clone(), Vec::new())?);
+                lanes.push(Lane::new(opened, Role::Reader, streams.clone(), Vec::new())?);
             }
         }
         protocol.opened()?;
         let poll = Poll::new()?;
-        for (key, link) in links.iter_mut().enumerate() {
+        for (key, lane) in lanes.iter_mut().enumerate() {
             let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(&mut link.socket, mio::Token(key), interest)?;
+            poll.registry().register(&mut lane.socket, mio::Token(key), interest)?;
         }
         Ok(Run {
             plan,
             poll,
             clock: Clock::start(),
             pattern,
-            links,
+            lanes,
             opened: (0..flows.len()).collect(),
             waiting: flows.len(),
             flows,
-            streams_per_link: per_link,
+            streams_per_lane: per_lane,
             batch_bytes: batch_bytes as u64,
             counts: Counts::default(),
             delivery: Times::new(),
@@ -136,8 +136,8 @@ impl<'a> Run<'a> {
     fn go(&mut self) -> Result<Report, BenchError> {
         let mut events = Events::with_capacity(1024);
         let mut scratch = vec![0; SCRATCH_BYTES];
-        for link in &mut self.links {
-            link.flush()?;
+        for lane in &mut self.lanes {
+            lane.flush()?;
         }
         let mut now = self.clock.now().instant;
         self.moved = now;
@@ -161,8 +161,8 @@ impl<'a> Run<'a> {
             }
             for event in &events {
                 let key = event.token().0;
-                if event.is_writable() && self.links[key].has_unsent() {
-                    self.links[key].flush()?;
+                if event.is_writable() && self.lanes[key].has_unsent() {
+                    self.lanes[key].flush()?;
                 }
                 if event.is_readable() {
                     self.receive(key, &mut scratch)?;
@@ -211,16 +211,16 @@ impl<'a> Run<'a> {
     /// not wait behind what readers say.
     fn publish(&mut self, now: Instant) -> Result<(), BenchError> {
         for stream in self.opened.drain(..) {
-            let key = stream / self.streams_per_link;
+            let key = stream / self.streams_per_lane;
             while let Some(range) = self.flows[stream].queue(now) {
-                self.links[key].queue(range);
+                self.lanes[key].queue(range);
                 if self.unsent.last() != Some(&key) {
                     self.unsent.push(key);
                 }
             }
         }
         for key in self.unsent.drain(..).chain(self.answering.drain(..)) {
-            self.links[key].flush()?;
+            self.lanes[key].flush()?;
         }
         Ok(())
     }
@@ -229,36 +229,36 @@ impl<'a> Run<'a> {
     /// ready is received, so that no reader's time runs on while another one sends.
     fn receive(&mut self, key: usize, scratch: &mut [u8]) -> Result<(), BenchError> {
         loop {
-            let has_more = self.links[key].receive(scratch, &self.pattern)?;
+            let has_more = self.lanes[key].receive(scratch, &self.pattern)?;
             self.count(key)?;
             if !has_more {
                 break;
             }
         }
-        if self.links[key].has_unsent() {
+        if self.lanes[key].has_unsent() {
             self.answering.push(key);
         }
         Ok(())
     }
 
-    /// Carries what a link has counted over to the windows of its streams.
+    /// Carries what a lane has counted over to the windows of its streams.
     fn count(&mut self, key: usize) -> Result<(), BenchError> {
-        let link = &mut self.links[key];
-        if link.touched.is_empty() {
+        let lane = &mut self.lanes[key];
+        if lane.touched.is_empty() {
             return Ok(());
         }
         let now = self.clock.now().instant;
         self.moved = now;
-        for local in link.touched.drain(..) {
-            let stream = link.streams.start + local;
-            let batches = link.passed[local]..link.positions[local] / self.batch_bytes;
+        for local in lane.touched.drain(..) {
+            let stream = lane.streams.start + local;
+            let batches = lane.passed[local]..lane.positions[local] / self.batch_bytes;
             if batches.is_empty() {
                 continue;
             }
-            link.passed[local] = batches.end;
+            lane.passed[local] = batches.end;
             let bytes = (batches.end - batches.start) * self.batch_bytes;
             let flow = &mut self.flows[stream];
-            let has_opened = match link.role {
+            let has_opened = match lane.role {
                 Role::Reader => {
                     self.counts.delivered_bytes += bytes;
                     let (delivery, round) = (&mut self.delivery, &mut self.round);
@@ -290,10 +290,10 @@ impl<'a> Run<'a> {
 
     /// Checks that nobody got more than was written. That nobody got less is what was waited for.
     fn check_positions(&self) -> Result<(), BenchError> {
-        for link in &self.links {
-            for (stream, &position) in link.streams.clone().zip(&link.positions) {
+        for lane in &self.lanes {
+            for (stream, &position) in lane.streams.clone().zip(&lane.positions) {
                 let written = self.flows[stream].done() * self.batch_bytes;
-                let is_counted = link.role == Role::Reader || position > 0;
+                let is_counted = lane.role == Role::Reader || position > 0;
                 if is_counted && position != written {
                     return Err(BenchError::Misbehaved(format!(
                         "stream {stream}: {written} bytes were written, {position} came"
@@ -313,17 +313,17 @@ impl<'a> Run<'a> {
     fn close(mut self, farewell: &[u8]) -> Result<(), BenchError> {
         let mut scratch = vec![0; SCRATCH_BYTES];
         let mut events = Events::with_capacity(1024);
-        let mut open = self.links.len();
+        let mut open = self.lanes.len();
         let mut is_open = vec![true; open];
-        for link in &mut self.links {
-            link.say(farewell);
+        for lane in &mut self.lanes {
+            lane.say(farewell);
             // Who has gone already cannot be told, and all is counted.
-            let _ = link.flush();
-            let _ = link.socket.shutdown(std::net::Shutdown::Write);
+            let _ = lane.flush();
+            let _ = lane.socket.shutdown(std::net::Shutdown::Write);
         }
         let deadline = self.clock.now().instant.plus(FAREWELL);
-        for (key, link) in self.links.iter_mut().enumerate() {
-            is_open[key] = link.forget(&mut scratch);
+        for (key, lane) in self.lanes.iter_mut().enumerate() {
+            is_open[key] = lane.forget(&mut scratch);
             open -= usize::from(!is_open[key]);
         }
         while open > 0 {
@@ -339,7 +339,7 @@ impl<'a> Run<'a> {
             }
             for event in &events {
                 let key = event.token().0;
-                if is_open[key] && !self.links[key].forget(&mut scratch) {
+                if is_open[key] && !self.lanes[key].forget(&mut scratch) {
                     is_open[key] = false;
                     open -= 1;
                 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::client::link::Link;
+use crate::client::joint::Joint;
 use crate::client::{
     Address, AttachOptions, Attached, CallId, ClientError, CreateOptions, Event, Introduction, Key,
     ReadReply, Receiver, Reply, Sender, StreamEntry,
@@ -64,12 +64,12 @@ impl Connection {
         // A list of very many streams is one argument; the peer is one that we chose.
         let limits = WireLimits { argument_bytes_max: 32 << 20, ..WireLimits::default() };
         let (inbound, outbound) = Endpoint::open(services, &limits).split();
-        let link = Arc::new(Link::new(socket, outbound));
-        link.flush().map_err(unreachable)?;
-        let mut receiver = Receiver::new(Arc::clone(&link), inbound, limits);
+        let joint = Arc::new(Joint::new(socket, outbound));
+        joint.flush().map_err(unreachable)?;
+        let mut receiver = Receiver::new(Arc::clone(&joint), inbound, limits);
         let services = receiver.receive_hello().map_err(|error| no_hello(address, error))?;
-        link.socket.set_read_timeout(None).map_err(unreachable)?;
-        Ok(Connection { sender: Sender::new(link), receiver, services })
+        joint.socket.set_read_timeout(None).map_err(unreachable)?;
+        Ok(Connection { sender: Sender::new(joint), receiver, services })
     }
 
     /// The services that the peer's Hello listed.

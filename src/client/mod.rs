@@ -11,7 +11,7 @@ mod commands;
 mod connection;
 mod error;
 mod incoming;
-mod link;
+mod joint;
 mod options;
 mod receiver;
 mod reply;

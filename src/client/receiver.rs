@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::incoming::Decoded;
-use crate::client::link::Link;
+use crate::client::joint::Joint;
 use crate::client::{CallId, ClientError, Event, Incoming, Reply};
 use crate::endpoint::{ClosingReport, Heard, Inbound};
 use crate::wire::WireLimits;
@@ -19,7 +19,7 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Takes in what the peer sends, and answers the peer's own commands.
 #[derive(Debug)]
 pub struct Receiver {
-    link: Arc<Link>,
+    joint: Arc<Joint>,
     inbound: Inbound,
     limits: WireLimits,
     buffer: Box<[u8]>,
@@ -32,9 +32,9 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub(super) fn new(link: Arc<Link>, inbound: Inbound, limits: WireLimits) -> Receiver {
+    pub(super) fn new(joint: Arc<Joint>, inbound: Inbound, limits: WireLimits) -> Receiver {
         Receiver {
-            link,
+            joint,
             inbound,
             limits,
             buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
@@ -71,7 +71,7 @@ impl Receiver {
 
     fn set_patience(&mut self, patience: Option<Duration>) -> Result<(), ClientError> {
         if self.patience != patience {
-            self.link.socket.set_read_timeout(patience).map_err(ClientError::Disconnected)?;
+            self.joint.socket.set_read_timeout(patience).map_err(ClientError::Disconnected)?;
             self.patience = patience;
         }
         Ok(())
@@ -81,7 +81,7 @@ impl Receiver {
         if !self.filled.is_empty() {
             return Ok(());
         }
-        let mut socket = &self.link.socket;
+        let mut socket = &self.joint.socket;
         let read = loop {
             let result = match self.inbound.direct() {
                 Some(block) => {
@@ -206,27 +206,27 @@ impl Receiver {
         let heard = self.inbound.receive(&self.limits, &mut input)?;
         let is_end = matches!(heard, Some(Heard::End));
         let is_command = matches!(heard, Some(Heard::Command { .. } | Heard::EarlyCommand { .. }));
-        let decoded = heard.map(|heard| self.link.interpret(heard)).transpose()?;
+        let decoded = heard.map(|heard| self.joint.interpret(heard)).transpose()?;
         self.filled.start = self.filled.end - input.len();
         if is_end {
             return Err(ClientError::Closed { report: self.closing_report() });
         }
         if is_command {
             // A broken socket shows at the next read.
-            let _ = self.link.flush_unless_busy();
+            let _ = self.joint.flush_unless_busy();
         }
         Ok(decoded)
     }
 
     /// Reads the report behind the peer's end of stream. What goes wrong now matters no more.
     fn closing_report(&mut self) -> Option<String> {
-        self.link.socket.set_read_timeout(Some(REPORT_TIMEOUT)).ok()?;
+        self.joint.socket.set_read_timeout(Some(REPORT_TIMEOUT)).ok()?;
         let mut report = ClosingReport::new(&self.limits);
         loop {
             if let Some(text) = report.receive(&self.buffer[self.filled.clone()]) {
                 return text;
             }
-            let read = (&self.link.socket).read(&mut self.buffer).ok().filter(|&read| read > 0)?;
+            let read = (&self.joint.socket).read(&mut self.buffer).ok().filter(|&read| read > 0)?;
             self.filled = 0..read;
         }
     }

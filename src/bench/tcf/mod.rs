@@ -4,21 +4,22 @@
 //! `Diagnostics.createTestStreams`.
 
 mod acknowledgements;
-mod channel;
 mod deliveries;
 mod read_head;
 mod replies;
+mod setup;
 
 use std::net::SocketAddr;
 use std::ops::Range;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use crate::bench::{BenchError, Opened, Plan, Protocol};
 use crate::wire::{MessageWriter, Output};
 use acknowledgements::Acknowledgements;
-pub(crate) use channel::{Channel, END, hello};
 use deliveries::Deliveries;
+pub(crate) use setup::{END, Setup, hello};
 
 /// The least `BufferSize` of a stream that is made for a load: a peer's usual one.
 const BUFFER_BYTES_MIN: usize = 1 << 20;
@@ -50,6 +51,8 @@ impl Default for TcfOptions {
 pub struct Tcf {
     address: SocketAddr,
     options: TcfOptions,
+    /// What is told a peer that has `StreamBroker`: the argument of `introduce`. Null says nothing.
+    introduction: Value,
     /// The IDs by which each stream is written and read, in order.
     streams: Vec<StreamNames>,
     /// Whether the peer takes binary data.
@@ -74,6 +77,7 @@ impl Tcf {
         Tcf {
             address,
             options: TcfOptions { reads, streams_per_channel, ..options },
+            introduction: Value::Null,
             streams: Vec::new(),
             takes_binary: true,
             token_digits: 1,
@@ -81,7 +85,26 @@ impl Tcf {
         }
     }
 
-    fn create(&mut self, channel: &mut Channel, plan: &Plan) -> Result<(), BenchError> {
+    /// With this said of itself, as `StreamBroker.introduce` has it.
+    #[must_use]
+    pub fn introduced(mut self, introduction: Value) -> Tcf {
+        self.introduction = introduction;
+        self
+    }
+
+    fn open(&self, zero_copy: bool) -> Result<Setup, BenchError> {
+        let mut channel = Setup::open(self.address, zero_copy)?;
+        if !self.introduction.is_null() && channel.has_service("StreamBroker") {
+            // A peer that does without names is as good as any other.
+            match channel.call("StreamBroker", "introduce", |m| m.json(&self.introduction)) {
+                Ok(()) | Err(BenchError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(channel)
+    }
+
+    fn create(&mut self, channel: &mut Setup, plan: &Plan) -> Result<(), BenchError> {
         let buffer_bytes = (plan.window_bytes * WINDOWS_PER_BUFFER)
             .max(plan.write_bytes * WINDOWS_PER_BUFFER)
             .max(BUFFER_BYTES_MIN) as u64;
@@ -109,7 +132,7 @@ impl Tcf {
 }
 
 impl Protocol for Tcf {
-    fn streams_per_link(&self) -> usize {
+    fn streams_per_lane(&self) -> usize {
         self.options.streams_per_channel
     }
 
@@ -118,7 +141,7 @@ impl Protocol for Tcf {
     }
 
     fn open_publisher(&mut self, plan: &Plan, streams: Range<usize>) -> Result<Opened, BenchError> {
-        let mut channel = Channel::open(self.address, true)?;
+        let mut channel = self.open(true)?;
         if !channel.has_service("Streams") {
             return Err(BenchError::Plan("the peer has no service Streams".to_owned()));
         }
@@ -134,7 +157,7 @@ impl Protocol for Tcf {
     }
 
     fn open_reader(&mut self, _: &Plan, streams: Range<usize>) -> Result<Opened, BenchError> {
-        let mut channel = Channel::open(self.address, self.options.zero_copy)?;
+        let mut channel = self.open(self.options.zero_copy)?;
         let names = &self.streams[streams];
         channel
             .call_each("Streams", "connect", names, |message, names| message.string(&names.read))?;

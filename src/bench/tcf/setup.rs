@@ -22,7 +22,7 @@ pub(crate) const END: &[u8] = b"\x03\x02\x03\x01";
 
 /// An open channel.
 #[derive(Debug)]
-pub(crate) struct Channel {
+pub(crate) struct Setup {
     socket: TcpStream,
     framer: Framer,
     limits: WireLimits,
@@ -33,15 +33,15 @@ pub(crate) struct Channel {
     services: Vec<String>,
 }
 
-impl Channel {
+impl Setup {
     /// Connects and exchanges Hellos. `zero_copy` says whether ours lists `ZeroCopy`.
-    pub(crate) fn open(address: SocketAddr, zero_copy: bool) -> Result<Channel, BenchError> {
+    pub(crate) fn open(address: SocketAddr, zero_copy: bool) -> Result<Setup, BenchError> {
         let unreachable = |error| BenchError::Unreachable { address: address.to_string(), error };
         let socket = TcpStream::connect_timeout(&address, TIMEOUT).map_err(unreachable)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(TIMEOUT))?;
         let limits = WireLimits::default();
-        let mut channel = Channel {
+        let mut channel = Setup {
             socket,
             framer: Framer::new(limits.clone()),
             limits,

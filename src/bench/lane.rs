@@ -18,7 +18,7 @@ const DISCARD_BYTES_MIN: usize = 16 << 10;
 /// Bytes received at once where much is thrown away: the head of what may be thrown away next.
 const HEAD_BYTES: usize = 4 << 10;
 
-/// What a link is for.
+/// What a lane is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Publisher,
@@ -26,7 +26,7 @@ pub(crate) enum Role {
 }
 
 /// A connection, what it sends, and what has come.
-pub(crate) struct Link {
+pub(crate) struct Lane {
     pub(crate) socket: TcpStream,
     pub(crate) role: Role,
     pub(crate) streams: Range<usize>,
@@ -38,7 +38,7 @@ pub(crate) struct Link {
     /// Batches passed of each local stream.
     pub(crate) passed: Vec<u64>,
     pub(crate) touched: Vec<usize>,
-    /// All writes that this link ever sends, encoded.
+    /// All writes that this lane ever sends, encoded.
     encoded: Vec<u8>,
     /// What of them is to be sent.
     queue: VecDeque<Range<usize>>,
@@ -48,15 +48,15 @@ pub(crate) struct Link {
     takes_heads: bool,
 }
 
-impl Link {
+impl Lane {
     pub(crate) fn new(
         opened: Opened,
         role: Role,
         streams: Range<usize>,
         encoded: Vec<u8>,
-    ) -> Result<Link, BenchError> {
+    ) -> Result<Lane, BenchError> {
         opened.socket.set_nonblocking(true)?;
-        Ok(Link {
+        Ok(Lane {
             socket: TcpStream::from_std(opened.socket),
             role,
             intake: opened.intake,

@@ -16,16 +16,16 @@ const SLICES_MAX: usize = 64;
 
 /// A connection's shared part. Lock order: `sending`, then `outbound`.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Joint {
     pub(super) socket: TcpStream,
     outbound: Mutex<Outbound<Call>>,
     /// Held while bytes go to the socket, so that they go in order.
     sending: Mutex<()>,
 }
 
-impl Link {
-    pub(super) fn new(socket: TcpStream, outbound: Outbound<Call>) -> Link {
-        Link { socket, outbound: Mutex::new(outbound), sending: Mutex::new(()) }
+impl Joint {
+    pub(super) fn new(socket: TcpStream, outbound: Outbound<Call>) -> Joint {
+        Joint { socket, outbound: Mutex::new(outbound), sending: Mutex::new(()) }
     }
 
     /// Queues what `say` says. Nothing is sent yet.
