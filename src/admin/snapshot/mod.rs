@@ -2,8 +2,10 @@
 //! The keys are a promise (`docs/STATS.md`); a change that breaks a reader raises
 //! `schema_version`.
 
+mod head;
 mod rows;
 mod selection;
 
-pub(crate) use rows::{ChannelRow, Head, Joined, Part, StreamContext};
+pub(crate) use head::Head;
+pub(crate) use rows::{ChannelRow, Joined, Part, StreamContext};
 pub(crate) use selection::{Selection, Sort};
