@@ -133,6 +133,14 @@ pub struct BrokerArgs {
     /// The broker
     #[arg(long, value_name = "HOST:PORT", env = "WEIR_BROKER", default_value = "127.0.0.1:1534")]
     pub broker: client::Address,
+    /// Who is calling.
+    #[command(flatten)]
+    pub caller: CallerArgs,
+}
+
+/// Who is calling.
+#[derive(Debug, clap::Args)]
+pub struct CallerArgs {
     /// Who is calling, for people: shown beside the address [default: this machine's name]
     #[arg(long = "as", value_name = "NAME", env = "WEIR_NAME")]
     pub introduced_as: Option<String>,

@@ -1,6 +1,6 @@
 //! Connections of the verbs, which say who they are.
 
-use crate::cli::args::BrokerArgs;
+use crate::cli::args::{BrokerArgs, CallerArgs};
 use crate::client::{Address, ClientError, ConnectOptions, Connection, Introduction};
 
 /// Where to connect, and who is calling.
@@ -13,12 +13,7 @@ pub(crate) struct Caller {
 impl Caller {
     /// A verb of this program, run by this user on this machine, unless the user says otherwise.
     pub(crate) fn new(verb: &str, args: &BrokerArgs) -> Caller {
-        let introduction = Introduction {
-            name: args.introduced_as.clone().filter(|name| !name.is_empty()).or_else(host_name),
-            user: ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()),
-            program: Some(format!("weir {verb} {}", env!("CARGO_PKG_VERSION"))),
-        };
-        Caller { broker: args.broker.clone(), introduction }
+        Caller { broker: args.broker.clone(), introduction: introduction(verb, &args.caller) }
     }
 
     /// The broker.
@@ -36,6 +31,15 @@ impl Caller {
         let connection = Connection::connect_with(&self.broker, &options)?;
         connection.introduce(&self.introduction);
         Ok(connection)
+    }
+}
+
+/// What a verb of this program says of itself.
+pub(crate) fn introduction(verb: &str, args: &CallerArgs) -> Introduction {
+    Introduction {
+        name: args.introduced_as.clone().filter(|name| !name.is_empty()).or_else(host_name),
+        user: ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()),
+        program: Some(format!("weir {verb} {}", env!("CARGO_PKG_VERSION"))),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::cli::args::LsArgs;
 use crate::cli::connect::Caller;
-use crate::cli::table::{Table, cell};
+use crate::cli::table::{Table, cell, peer};
 use crate::cli::{Exit, OutputError};
 use crate::client::StreamEntry;
 use crate::shown;
@@ -49,7 +49,7 @@ fn row(entry: &StreamEntry) -> [String; HEAD.len()] {
         entry.end.to_string(),
         entry.readers.to_string(),
         entry.parked_writes.to_string(),
-        cell(entry.owner.as_deref().unwrap_or("-")),
+        peer(entry.owner.as_deref().unwrap_or("-"), entry.owner_name.as_deref()),
     ]
 }
 
@@ -68,15 +68,20 @@ mod tests {
             readers: 2,
             ..StreamEntry::default()
         };
-        let ended = StreamEntry { eos: true, ..entry.clone() };
-        let cut = StreamEntry { cut_off: true, ..ended.clone() };
+        let ended = StreamEntry {
+            eos: true,
+            owner: Some("127.0.0.1:5".to_owned()),
+            owner_name: Some("lab\n, pub".to_owned()),
+            ..entry.clone()
+        };
+        let cut = StreamEntry { cut_off: true, owner_name: None, ..ended.clone() };
         assert_eq!(
             table(&[entry, ended, cut]),
             "\
 ID    TYPE  NAME        DIR  STATE    START      END  READERS  PARKED  OWNER
 VS12  log   a\\x1b[31mb  out  live         0  1048576        2       0  -
-VS12  log   a\\x1b[31mb  out  ended        0  1048576        2       0  -
-VS12  log   a\\x1b[31mb  out  cut off      0  1048576        2       0  -
+VS12  log   a\\x1b[31mb  out  ended        0  1048576        2       0  127.0.0.1:5 (lab\\n, pub)
+VS12  log   a\\x1b[31mb  out  cut off      0  1048576        2       0  127.0.0.1:5
 "
         );
     }

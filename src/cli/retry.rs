@@ -127,7 +127,7 @@ impl Waits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::BrokerArgs;
+    use crate::cli::args::{BrokerArgs, CallerArgs};
 
     #[test]
     fn waits_grow_to_a_bound_and_differ() {
@@ -146,7 +146,10 @@ mod tests {
 
     #[test]
     fn no_patience_mends_nothing_and_a_refusal_is_final() {
-        let args = BrokerArgs { broker: "127.0.0.1:1".parse().unwrap(), introduced_as: None };
+        let args = BrokerArgs {
+            broker: "127.0.0.1:1".parse().unwrap(),
+            caller: CallerArgs { introduced_as: None },
+        };
         let caller = Caller::new("pub", &args);
         let broken = ClientError::Closed { report: None };
         let refused = ClientError::Call(crate::client::CallError {

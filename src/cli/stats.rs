@@ -68,7 +68,7 @@ fn tables(report: &Report, with_readers: bool) -> String {
             text.push_str(&format!(
                 "\nFull for {}; it waits for {}, {} ({}) behind.\n",
                 span(stream.full_ms),
-                cell(&held.peer),
+                held.peer(),
                 bytes(held.lag),
                 span(held.lag_ms),
             ));
@@ -103,7 +103,7 @@ fn stream_row(stream: &Stream) -> [String; 11] {
 
 fn reader_row(reader: &Reader) -> [String; 7] {
     [
-        cell(&reader.peer),
+        reader.peer(),
         reader.state().to_owned(),
         reader.position.to_string(),
         reader.delivered.to_string(),
@@ -124,18 +124,19 @@ mod tests {
         assert_eq!(
             text,
             "\
-up 3 min 20 s, 3 channels, 2 streams, 2 readers, 3 parked writes, \
+up 3 min 20 s, 3 channels, 2 streams, 3 readers, 3 parked writes, \
              95 MiB in, 191 MiB out, 1.0 KiB lost
 
 ID   TYPE     NAME        STATE      RATE   FILL  PARKED  READERS      LAG   LATE     LOST
-VS2  trace    cpu0        live   10 MiB/s  100 %       3        2  4.0 MiB  2.1 s  1.0 KiB
+VS2  trace    cpu0        live   10 MiB/s  100 %       3        3  4.0 MiB  2.1 s  1.0 KiB
 VS3  console  a\\x1b[31mb  ended     0 B/s    0 %       0        0        -      -      0 B
 
-Full for 1.5 s; it waits for 127.0.0.1:6, 4.0 MiB (2.1 s) behind.
+Full for 1.5 s; it waits for 127.0.0.1:6 (ci-7, weir tail), 4.0 MiB (2.1 s) behind.
 
-READER       STATE    POSITION  DELIVERED      LAG   LATE  LOST
-127.0.0.1:6  stalled      1024          0  4194304  2.1 s  1024
-127.0.0.1:7  reading   4195328    4195328        0   0 ms     0
+READER                         STATE    POSITION  DELIVERED      LAG   LATE  LOST
+127.0.0.1:6 (ci-7, weir tail)  stalled      1024          0  4194304  2.1 s  1024
+127.0.0.1:7                    reading   4195328    4195328        0   0 ms     0
+127.0.0.1:8 (a\\x1b[31mb)       away      4195328          0        0   0 ms     0
 
 Nobody reads it.
 "

@@ -47,6 +47,14 @@ impl<const COLUMNS: usize> std::fmt::Display for Table<COLUMNS> {
 /// The widest that a stranger's text gets in a table.
 const TEXT_CHARS_MAX: usize = 64;
 
+/// A peer's address, and behind it what the peer says of itself; nothing of that is checked.
+pub(crate) fn peer(address: &str, said: Option<&str>) -> String {
+    match said.filter(|said| !said.is_empty()) {
+        Some(said) => format!("{} ({})", cell(address), cell(said)),
+        None => cell(address),
+    }
+}
+
 /// A stranger's text, so that it can neither steer the terminal nor spread the table.
 pub(crate) fn cell(text: &str) -> String {
     shown::brief(text, TEXT_CHARS_MAX)

@@ -86,6 +86,9 @@ pub struct StreamEntry {
     pub parked_writes: u64,
     /// Who created it.
     pub owner: Option<String>,
+    /// What its owner says of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner_name: Option<String>,
     /// Bytes that went before the first reader came.
     #[serde(skip_serializing_if = "is_zero")]
     pub unread: u64,

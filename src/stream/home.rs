@@ -407,9 +407,9 @@ impl Stream {
         self.places.iter().filter(|place| place.holder.is_none()).map(move |place| ReaderReport {
             stream,
             channel: place.channel,
-            peer: place.peer.clone(),
+            peer: place.host.peer.clone(),
             door: Door::Tcf,
-            introduction: None,
+            introduction: place.host.introduction.clone(),
             start: place.confirmed,
             position: place.confirmed,
             end,

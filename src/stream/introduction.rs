@@ -23,6 +23,12 @@ impl Introduction {
         self.parts().all(|(_, part)| part.is_none())
     }
 
+    /// What it costs to keep, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let said = self.parts().filter_map(|(_, part)| part);
+        said.map(|part| part.len() as u64).sum::<u64>() + size_of::<Introduction>() as u64
+    }
+
     /// The parts with their names on the wire.
     pub fn parts(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {
         let parts = [("Name", &self.name), ("User", &self.user), ("Program", &self.program)];

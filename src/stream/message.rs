@@ -8,6 +8,7 @@ use crate::access::Principal;
 use crate::id::{ChannelId, Offset, StreamId, Token};
 use crate::stream::home::{Owner, Told};
 use crate::stream::meta::Meta;
+use crate::stream::places::Host;
 use crate::stream::view::ViewReport;
 use crate::stream::{AttachOptions, Chunks, Placing, Refusal, StreamReport};
 
@@ -37,7 +38,7 @@ pub(super) enum Body {
     TakePlace {
         stream: StreamId,
         asker: Asker,
-        peer: Arc<str>,
+        host: Host,
         options: AttachOptions,
         placing: Placing,
     },

@@ -10,6 +10,7 @@ use crate::id::{ChannelId, Door, Offset, StreamId, Token};
 use crate::stream::home::Owner;
 use crate::stream::message::Asker;
 use crate::stream::meta::Meta;
+use crate::stream::places::Host;
 use crate::stream::readers::ReaderKey;
 use crate::stream::{AttachOptions, Introduction, PlaceReport, StreamReport};
 
@@ -192,6 +193,11 @@ impl Party {
     pub(super) fn as_owner(&self) -> Owner {
         let introduction = self.introduction.clone();
         Owner { channel: self.id, peer: self.peer.clone(), introduction }
+    }
+
+    /// It as the reader that has a place.
+    pub(super) fn as_host(&self) -> Host {
+        Host { peer: self.peer.clone(), introduction: self.introduction.clone() }
     }
 
     /// Whether no further command may be taken.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::{ChannelId, Offset};
-use crate::stream::StallTimeout;
 use crate::stream::readers::{Stall, let_go_time};
+use crate::stream::{Introduction, StallTimeout};
 use crate::time::Instant;
 
 /// One place.
@@ -16,8 +16,7 @@ pub(super) struct Place {
     pub(super) name: Arc<str>,
     /// The channel, of any worker, whose reader has it.
     pub(super) holder: Option<ChannelId>,
-    /// Who has it, or had it last, for people.
-    pub(super) peer: Arc<str>,
+    pub(super) host: Host,
     /// Who had it last.
     pub(super) channel: ChannelId,
     /// It holds the buffer from here.
@@ -29,6 +28,14 @@ pub(super) struct Place {
     pub(super) is_lagging: bool,
     /// When it was taken up, or confirmed last.
     pub(super) progress_at: Instant,
+}
+
+/// Who has a place, or had it last, for people.
+#[derive(Clone, Debug)]
+pub(super) struct Host {
+    pub(super) peer: Arc<str>,
+    /// What it had said of itself when it took the place.
+    pub(super) introduction: Option<Arc<Introduction>>,
 }
 
 impl Place {
@@ -57,7 +64,7 @@ impl Place {
 #[derive(Debug, Default)]
 pub(super) struct Places(Vec<Place>);
 
-/// What a place costs, beside its name.
+/// What a place costs, beside its texts.
 const PLACE_BYTES: u64 = 2 * std::mem::size_of::<Place>() as u64;
 
 impl Places {
@@ -73,14 +80,15 @@ impl Places {
         self.0.iter()
     }
 
-    /// What a place of this name costs.
-    pub(super) fn cost(name: &str) -> u64 {
-        PLACE_BYTES + name.len() as u64
+    /// What a place of this name costs with this host.
+    pub(super) fn cost(name: &str, host: &Host) -> u64 {
+        let said = host.introduction.as_ref().map_or(0, |who| who.bytes());
+        PLACE_BYTES + (name.len() + host.peer.len()) as u64 + said
     }
 
     /// What they cost together.
     pub(super) fn bytes(&self) -> u64 {
-        self.0.iter().map(|place| Places::cost(&place.name)).sum()
+        self.0.iter().map(|place| Places::cost(&place.name, &place.host)).sum()
     }
 
     pub(super) fn named(&self, name: &str) -> Option<&Place> {

@@ -34,9 +34,12 @@ fn assert_harmless(what: &str, text: &[u8]) {
 fn no_verb_shows_a_hostile_name_as_it_is() {
     let server = TestServer::start_with(&["--workers", "1", "--log-format", "text"]);
     let (broker, http) = (server.broker(), server.http().to_string());
+    let says = json!({"Name": NAME, "User": NAME, "Program": NAME});
     let mut writer = server.peer();
+    writer.introduce(says.clone());
     let stream = writer.create(NAME, json!({"Name": NAME, "ContextID": NAME, "BufferSize": 100}));
     let mut reader = server.peer();
+    reader.introduce(says);
     assert_eq!(reader.attach(&stream, json!({})).0, 0);
     assert_eq!(writer.write(&stream, &[b'x'; 100]), 0);
 
@@ -84,6 +87,7 @@ fn no_log_line_has_a_hostile_name_as_it_is() {
         let properties = json!({"BufferSize": 10, "History": 0, "StallTimeout": 0});
         let stream = writer.create(NAME, properties);
         let mut reader = server.peer();
+        reader.introduce(json!({"Name": NAME, "User": NAME, "Program": NAME}));
         assert_eq!(reader.attach(&stream, json!({})).0, 0);
         for _ in 0..3 {
             assert_eq!(writer.write(&stream, &[b'x'; 10]), 0);

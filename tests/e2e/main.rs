@@ -17,6 +17,7 @@ mod http_connections;
 mod http_post;
 mod http_tail;
 mod idle_memory;
+mod introductions;
 mod memory_limit;
 mod metrics;
 mod offsets;

@@ -206,6 +206,12 @@ impl RawPeer {
         (unquoted(&reply[1]), unquoted(&reply[2]))
     }
 
+    /// `StreamBroker.introduce`, which must succeed.
+    pub fn introduce(&mut self, introduction: Value) {
+        let reply = self.call("StreamBroker", "introduce", &[introduction.to_string().as_bytes()]);
+        assert_eq!(error_code(&reply[0]), 0, "{reply:?}");
+    }
+
     /// `StreamBroker.create`, which must succeed: the stream's ID.
     pub fn create(&mut self, stream_type: &str, properties: Value) -> String {
         let reply = self.call(

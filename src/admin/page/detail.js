@@ -2,6 +2,7 @@
 
 import { byId, make, setText } from "./dom.js";
 import { bytes, count, rate, span } from "./format.js";
+import { withSays } from "./model.js";
 import { ReaderList } from "./readers.js";
 import { Tail } from "./tail.js";
 
@@ -102,7 +103,10 @@ export class Detail {
     const since = stream.fullMs === null ? "" : ` for ${span(stream.fullMs)}`;
     const by = stream.heldBy;
     const late = by?.lag_ms ? ` (${span(by.lag_ms)})` : "";
-    const who = by ? ` It waits for ${by.peer}, ${bytes(by.lag)}${late} behind.` : "";
+    const away = by?.away ? ", which is away" : "";
+    const who = by
+      ? ` It waits for ${withSays(by.peer, by.says)}${away}, ${bytes(by.lag)}${late} behind.`
+      : "";
     setText(held, `Full${since}: ${count(stream.parkedWrites)} writes are parked.${who}`);
   }
 

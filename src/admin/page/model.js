@@ -132,7 +132,7 @@ function streamRow(stream, place, rates) {
 }
 
 /** An address, and behind it what its peer says of itself; nothing of that is checked. */
-function withSays(address, says) {
+export function withSays(address, says) {
   const parts = [says?.name, says?.user, says?.program].filter((part) => part);
   return parts.length === 0 ? address : `${address} (${parts.join(", ")})`;
 }
@@ -155,7 +155,7 @@ function readerRow(reader, stream, rates) {
     lagMs: reader.lag_ms ?? null,
     lagShare,
     pendingReads: reader.pending_reads,
-    state: holds ? "holds the stream" : state,
+    state: holds ? (isAway ? "away, holds the stream" : "holds the stream") : state,
     level: holds || state !== "reading" ? "bad" : lagShare > 0.5 ? "warn" : "",
     rate: rates.of(`r ${stream.id} ${reader.channel}`, reader.delivered),
   };

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use crate::cli::args::CallerArgs;
 use crate::cli::units::{milliseconds, size};
 use crate::client::Address;
 
@@ -23,6 +24,9 @@ pub struct BenchArgs {
     /// The peer
     #[arg(value_name = "HOST:PORT", env = "WEIR_BROKER", default_value = "127.0.0.1:1534")]
     pub address: Address,
+    /// Who is calling.
+    #[command(flatten)]
+    pub caller: CallerArgs,
     /// Which load; the numbers below change it
     #[arg(long, value_enum, default_value_t = Load::Bulk)]
     pub load: Load,

@@ -12,6 +12,7 @@ use serde::Serialize;
 pub use args::{BenchArgs, LOADS, Load};
 
 use crate::bench::{self, BenchError, Check, Plan, Report, Span, Tcf, TcfOptions};
+use crate::cli::connect::introduction;
 use crate::cli::{Exit, OutputError, say};
 use crate::client::Address;
 
@@ -104,6 +105,8 @@ fn put_writes(args: &BenchArgs, address: SocketAddr) -> Result<Report, BenchErro
             streams_per_channel: args.streams_per_channel as usize,
         },
     );
+    let introduction = serde_json::to_value(introduction("bench", &args.caller));
+    tcf = tcf.introduced(introduction.expect("strings make JSON"));
     bench::run(&mut tcf, &plan)
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::cli::table;
 use crate::shown;
 
 /// The whole answer.
@@ -54,9 +55,19 @@ pub(crate) struct Stream {
     pub(crate) full_ms: u64,
     pub(crate) held_by: Option<HeldBy>,
     pub(crate) owner: Option<String>,
+    pub(crate) owner_says: Option<Says>,
     pub(crate) age_ms: u64,
     pub(crate) reader_count: u64,
     pub(crate) readers: Vec<Reader>,
+}
+
+/// What a peer says of itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Says {
+    name: Option<String>,
+    user: Option<String>,
+    program: Option<String>,
 }
 
 /// The reader that a full stream waits for.
@@ -65,6 +76,8 @@ pub(crate) struct Stream {
 pub(crate) struct HeldBy {
     pub(crate) channel: String,
     pub(crate) peer: String,
+    pub(crate) says: Option<Says>,
+    pub(crate) away: bool,
     pub(crate) lag: u64,
     pub(crate) lag_ms: u64,
 }
@@ -75,6 +88,8 @@ pub(crate) struct HeldBy {
 pub(crate) struct Reader {
     pub(crate) channel: String,
     pub(crate) peer: String,
+    pub(crate) says: Option<Says>,
+    pub(crate) away: bool,
     pub(crate) position: u64,
     pub(crate) delivered: u64,
     pub(crate) lost: u64,
@@ -103,7 +118,25 @@ pub(super) fn checked_json(body: &str) -> Result<String, NoReport> {
     Ok(shown::json(body).into_owned())
 }
 
+impl Says {
+    /// What was said, in one line.
+    fn text(&self) -> String {
+        let parts = [&self.name, &self.user, &self.program];
+        parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// An address and who says to be there.
+fn peer(address: &str, says: Option<&Says>) -> String {
+    table::peer(address, says.map(Says::text).as_deref())
+}
+
 impl Stream {
+    /// Who created it.
+    pub(crate) fn owner(&self) -> String {
+        peer(self.owner.as_deref().unwrap_or("-"), self.owner_says.as_ref())
+    }
+
     /// The reader that is furthest back.
     pub(crate) fn slowest(&self) -> Option<&Reader> {
         self.readers.iter().max_by_key(|reader| reader.lag)
@@ -132,13 +165,27 @@ impl Stream {
     }
 }
 
+impl HeldBy {
+    /// Who it is.
+    pub(crate) fn peer(&self) -> String {
+        let peer = peer(&self.peer, self.says.as_ref());
+        if self.away { format!("{peer}, which is away") } else { peer }
+    }
+}
+
 impl Reader {
+    /// Who it is.
+    pub(crate) fn peer(&self) -> String {
+        peer(&self.peer, self.says.as_ref())
+    }
+
     /// In a word.
     pub(crate) fn state(&self) -> &'static str {
-        match (self.stalled, self.lagging) {
-            (true, _) => "stalled",
-            (false, true) => "lagging",
-            (false, false) => "reading",
+        match (self.away, self.stalled, self.lagging) {
+            (true, ..) => "away",
+            (false, true, _) => "stalled",
+            (false, false, true) => "lagging",
+            (false, false, false) => "reading",
         }
     }
 }

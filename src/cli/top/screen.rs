@@ -182,9 +182,9 @@ fn draw_stream(frame: &mut Frame<'_>, area: Rect, view: &View, id: &str) {
         (" READER", 0, 0),
         ("STATE", 8, 40),
         ("LAG", 19, 0),
-        (" DELIVERED", 10, 64),
+        (" DELIVERED", 10, 90),
         ("     LOST", 9, 54),
-        ("PENDING", 7, 80),
+        ("PENDING", 7, 110),
     ];
     let Some(stream) = view.open_stream() else {
         let gone = format!(" {} is gone", cell(id));
@@ -207,12 +207,12 @@ fn stream_facts(stream: &Stream) -> Vec<Line<'static>> {
     let held = match &stream.held_by {
         Some(held) if stream.parked_writes > 0 => Line::styled(
             format!(
-                " full for {}: {} writes parked; it waits for {}, {} ({}) behind",
+                " full for {}: {} writes parked; {} ({}) behind is {}",
                 span(stream.full_ms),
                 stream.parked_writes,
-                cell(&held.peer),
                 bytes(held.lag),
                 span(held.lag_ms),
+                held.peer(),
             ),
             BAD,
         ),
@@ -226,7 +226,7 @@ fn stream_facts(stream: &Stream) -> Vec<Line<'static>> {
         ]),
         Line::from(format!(
             " owner {}  context {}  {} old",
-            text(&stream.owner),
+            stream.owner(),
             text(&stream.context_id),
             span(stream.age_ms)
         )),
@@ -242,9 +242,9 @@ fn stream_facts(stream: &Stream) -> Vec<Line<'static>> {
 }
 
 fn reader_cells(reader: &Reader) -> Vec<Cell<'static>> {
-    let is_slow = reader.lagging || reader.stalled;
+    let is_slow = reader.away || reader.lagging || reader.stalled;
     vec![
-        Cell::from(format!(" {}", cell(&reader.peer))),
+        Cell::from(format!(" {}", reader.peer())),
         styled(reader.state().to_owned(), is_slow),
         styled(lag(reader), is_slow),
         Cell::from(format!("{:>10}", bytes(reader.delivered))),
@@ -331,11 +331,11 @@ mod tests {
             lines[..8],
             [
                 " weir top  127.0.0.1:9534  lab  up 3 min 21 s",
-                " 2 streams  2 readers  3 parked  1.0 KiB lost  4.0 MiB held of 4.0 GiB",
+                " 2 streams  3 readers  3 parked  1.0 KiB lost  4.0 MiB held of 4.0 GiB",
                 " in     10 MiB/s  ▄",
                 " out    20 MiB/s  █",
                 " ID     NAME                     RATE FILL         PARK RDRS LARGEST LAG",
-                " VS2    cpu0                 10 MiB/s ██████ 100%     3    2 4.0 MiB 2.1 s",
+                " VS2    cpu0                 10 MiB/s ██████ 100%     3    3 4.0 MiB 2.1 s",
                 " VS3    a\\x1b[31mb (ended       0 B/s          0%     0    0 -",
                 "",
             ]
@@ -359,15 +359,21 @@ mod tests {
     fn a_stream_is_opened_and_closed() {
         let mut view = view();
         assert_eq!(key(&mut view, KeyCode::Enter), Then::GoOn);
-        let lines = draw_at(&view, 100, 24);
-        let text = lines.join("\n");
-        assert!(
-            text.contains(
-                "full for 1.5 s: 3 writes parked; it waits for 127.0.0.1:6, 4.0 MiB (2.1 s) behind"
-            ),
-            "{text}"
+        let lines = draw_at(&view, 80, 24);
+        assert_eq!(
+            lines[4..12],
+            [
+                " VS2 trace  cpu0  out, live",
+                " owner 127.0.0.1:5 (board-1, root)  context board-1  3 min 19 s old",
+                " 10 MiB/s in  4.0 MiB of 4.0 MiB buffered  history 64 KiB  waits for a reader: 2",
+                " full for 1.5 s: 3 writes parked; 4.0 MiB (2.1 s) behind is 127.0.0.1:6 (ci-7, w",
+                "",
+                " READER                                   STATE    LAG                      LOST",
+                " 127.0.0.1:6 (ci-7, weir tail)            stalled  4.0 MiB 2.1 s         1.0 KiB",
+                " 127.0.0.1:7                              reading  0 B                       0 B",
+            ]
         );
-        assert!(text.contains(" 127.0.0.1:6") && text.contains("stalled"), "{text}");
+        assert!(lines[12].starts_with(" 127.0.0.1:8 (a\\x1b[31mb)") && lines[12].contains("away"));
         // Whose stream goes away while it is looked at is told so.
         let mut without = Report::sample();
         without.streams.remove(0);

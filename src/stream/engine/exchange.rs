@@ -22,9 +22,9 @@ impl Engine {
                 self.write_from_afar(now, channel, token, stream, data);
             }
             Body::Eos { stream, channel, token } => self.eos_here(now, channel, token, stream),
-            Body::TakePlace { stream, asker, peer, options, placing } => {
+            Body::TakePlace { stream, asker, host, options, placing } => {
                 let channel = asker.channel;
-                let result = self.grant_place(now, &asker, peer, stream, options, &placing);
+                let result = self.grant_place(now, &asker, host, stream, options, &placing);
                 self.front.send(from, Body::Attached { channel, result });
             }
             Body::Confirm { stream, channel, offset } => {

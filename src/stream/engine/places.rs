@@ -8,7 +8,7 @@ use crate::stream::engine::attach::{Manner, Site};
 use crate::stream::front::Front;
 use crate::stream::message::{Asker, Body, Grant};
 use crate::stream::parties::{OwnPlace, WaitingFor};
-use crate::stream::places::{Place, Places};
+use crate::stream::places::{Host, Place, Places};
 use crate::stream::{AttachOptions, From, PLACE_NAME_BYTES_MAX, Placing, Refusal, Reply};
 use crate::time::Instant;
 
@@ -27,16 +27,16 @@ impl Engine {
             return self.front.reply(channel, token.clone(), Reply::Attached(Err(error)));
         }
         let Some(party) = self.front.parties.get(channel) else { return };
-        let (asker, peer) = (party.asker(), party.peer.clone());
+        let (asker, host) = (party.asker(), party.as_host());
         let home = id.home(self.front.workers);
         if home != self.front.me {
             let what = WaitingFor::Place(options, placing.name.clone());
             self.front.wait(channel, token, what);
-            let body = Body::TakePlace { stream: id, asker, peer, options, placing };
+            let body = Body::TakePlace { stream: id, asker, host, options, placing };
             return self.front.send(home, body);
         }
         let name = placing.name.clone();
-        let result = self.claim_place(now, &asker, peer, id, options, &placing, |engine, from| {
+        let result = self.claim_place(now, &asker, host, id, options, &placing, |engine, from| {
             let options = AttachOptions { from, ..options };
             engine.attach_to(now, channel, Site::Home(id), options, Manner::Move)
         });
@@ -51,13 +51,13 @@ impl Engine {
         &mut self,
         now: Instant,
         asker: &Asker,
-        peer: Arc<str>,
+        host: Host,
         id: StreamId,
         options: AttachOptions,
         placing: &Placing,
     ) -> Result<Grant, Refusal> {
         let mut grant = None;
-        self.claim_place(now, asker, peer, id, options, placing, |engine, from| {
+        self.claim_place(now, asker, host, id, options, placing, |engine, from| {
             let leave = engine.grant(now, asker, id, from, false)?;
             let place = (leave.position, leave.lost);
             grant = Some(leave);
@@ -73,21 +73,21 @@ impl Engine {
         &mut self,
         now: Instant,
         asker: &Asker,
-        peer: Arc<str>,
+        host: Host,
         id: StreamId,
         options: AttachOptions,
         placing: &Placing,
         attach: impl FnOnce(&mut Engine, From) -> Result<(Offset, u64), Refusal>,
     ) -> Result<(Offset, u64), Refusal> {
         let channel = asker.channel;
-        self.admits_place(asker, id, placing)?;
+        self.admits_place(asker, &host, id, placing)?;
         let Some(stream) = self.streams.get_mut(&id) else { return Err(Refusal::no_stream(id)) };
         let known = stream.places.named(&placing.name).map(|place| place.confirmed);
         let from = placing.from.unwrap_or(known.map_or(From::Oldest, From::Offset));
         let mut place = Place {
             name: placing.name.clone(),
             holder: Some(channel),
-            peer,
+            host,
             channel,
             confirmed: known.unwrap_or(stream.log.end()),
             stall_timeout: options.stall_timeout.unwrap_or(stream.meta.stall_timeout),
@@ -125,6 +125,7 @@ impl Engine {
     fn admits_place(
         &mut self,
         asker: &Asker,
+        host: &Host,
         id: StreamId,
         placing: &Placing,
     ) -> Result<(), Refusal> {
@@ -148,7 +149,7 @@ impl Engine {
         if !is_there && stream.places.len() >= most {
             return Err(Refusal::Limit(format!("the stream has {most} places; give some up")));
         }
-        if !is_there && self.front.budget.free() < Places::cost(&placing.name) {
+        if !is_there && self.front.budget.free() < Places::cost(&placing.name, host) {
             return Err(Refusal::Limit("there is no memory for one more place".to_owned()));
         }
         Ok(())
