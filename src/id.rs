@@ -156,6 +156,14 @@ impl Token {
         }
     }
 
+    /// Bytes that it keeps in memory of its own; none where it is short.
+    pub fn heap_bytes(&self) -> u64 {
+        match &self.0 {
+            TokenBytes::Inline { .. } => 0,
+            TokenBytes::Heap(bytes) => bytes.len() as u64,
+        }
+    }
+
     /// The bytes as they came.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {

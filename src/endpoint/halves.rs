@@ -21,9 +21,12 @@ pub struct Endpoint<N> {
 pub struct Held {
     /// Of a message under way.
     pub receiving: u64,
-    /// That wait to be sent.
+    /// That wait to be sent, in whole units of [`COUNTED_EACH`].
     pub unsent: u64,
 }
+
+/// The unit in which unsent bytes are counted: an ordinary reply is none, and costs no counting.
+const COUNTED_EACH: usize = 1 << 10;
 
 impl<N> Endpoint<N> {
     /// A new channel; our Hello is in its output.
@@ -68,11 +71,11 @@ impl<N> Endpoint<N> {
         self.outbound.is_ended()
     }
 
-    /// What it holds now.
+    /// What it holds now that nobody else has.
     pub fn held(&self) -> Held {
         Held {
             receiving: self.inbound.held_bytes() as u64,
-            unsent: self.outbound.output.len() as u64,
+            unsent: (self.outbound.output.own_bytes() / COUNTED_EACH * COUNTED_EACH) as u64,
         }
     }
 }

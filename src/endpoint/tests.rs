@@ -299,10 +299,11 @@ fn what_is_held_is_the_message_under_way_and_the_unsent_bytes() {
     assert_eq!(endpoint.held(), Held::default());
     let limits = WireLimits::default();
     assert!(endpoint.inbound.receive(&limits, &mut &b"C\x001\0Loc"[..]).unwrap().is_none());
-    endpoint.outbound.not_recognized(b"1");
-    assert_eq!(endpoint.held(), Held { receiving: 7, unsent: 6 });
-    endpoint.outbound.output.advance(2);
-    assert_eq!(endpoint.held(), Held { receiving: 7, unsent: 4 });
+    endpoint.outbound.output.put_slice(&[b'x'; 2050]);
+    endpoint.outbound.output.put_shared(vec![b'y'; 5000].into());
+    assert_eq!(endpoint.held(), Held { receiving: 7, unsent: 2048 });
+    endpoint.outbound.output.advance(1000);
+    assert_eq!(endpoint.held(), Held { receiving: 7, unsent: 1024 });
 }
 
 #[test]

@@ -100,8 +100,9 @@ impl<'a> Responder<'a> {
             Reply::Adopted(Ok(position)) => self.adopted(position),
             Reply::Stream(Err(refusal))
             | Reply::Attached(Err(refusal))
-            | Reply::Adopted(Err(refusal)) => self.begin_refused(&refusal).null().end(),
-            Reply::Streams(streams) => {
+            | Reply::Adopted(Err(refusal))
+            | Reply::Streams(Err(refusal)) => self.begin_refused(&refusal).null().end(),
+            Reply::Streams(Ok(streams)) => {
                 self.begin().error(None).raw(&stream_broker::streams_json(&streams)).end();
             }
             Reply::TestStreams(Ok((input, output))) => self.test_streams(input, output),

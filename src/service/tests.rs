@@ -339,7 +339,8 @@ fn the_answers_of_the_core_have_the_shape_of_their_command() {
         (Reply::Attached(Err(Refusal::Cancelled)), format!("R|9|{cancelled}null|")),
         (Reply::Adopted(Ok(Offset(6))), "R|9||{\"Position\":6}|".to_owned()),
         (Reply::Adopted(Err(Refusal::EndOfFile)), format!("R|9|{eof}null|")),
-        (Reply::Streams(Vec::new()), "R|9||[]|".to_owned()),
+        (Reply::Streams(Ok(Vec::new())), "R|9||[]|".to_owned()),
+        (Reply::Streams(Err(Refusal::Cancelled)), format!("R|9|{cancelled}null|")),
         (Reply::TestStreams(Ok((StreamId(0), StreamId(1)))), "R|9||\"VS0\"|\"VS1\"|".to_owned()),
         (Reply::TestStreams(Err(Refusal::Cancelled)), format!("R|9|{cancelled}null|null|")),
     ] {

@@ -2,37 +2,56 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::id::StreamId;
+use crate::stream::account::Account;
+use crate::stream::pinned::Pinned;
 use crate::stream::readers::READ_REPLY_BYTES_MAX;
 use crate::stream::{CoreLimits, Refusal};
+use crate::time::Instant;
 
 /// What streams may borrow for writes that must be taken whole: this part of the limit.
 const LENT_PART: u64 = 8;
 
+/// What every account may have, whatever others hold: a stream or two, a few attachments. It is
+/// about what a channel costs anyway.
+const ACCOUNT_BYTES_MIN: u64 = 16 << 10;
+
 /// One engine's share of the memory limit.
 ///
 /// What counts: the log of each stream at home here, and at least
-/// [`CoreLimits::stream_bytes_min`] of it whether it is used or not; the writes that channels of
-/// this worker have parked, wherever the stream is; what the driver says of messages under way in
-/// and out. A view shares its home's bytes, so it does not count.
+/// [`CoreLimits::stream_bytes_min`] of it whether it is used or not; segments that a log has let go
+/// and an output has not; and what each party makes the broker hold (its [`Account`]). A view
+/// shares its home's bytes, so it does not count.
+///
+/// Three rules share it out, so that whoever comes finds room:
+///
+/// - An account may grow as long as it holds no more than what is free, and to a few KiB always. So
+///   one peer has at most half, and of n peers each at most one part in n + 1.
+/// - A stream's bytes beyond the part that is set aside for it leave the last eighth free.
+/// - Replies to reads leave the last quarter free: what viewers do not take in holds up no writer.
 ///
 /// A write that is to be taken whole and that is larger than what is set aside borrows: it has been
 /// held as a parked write before, so moving it costs nothing, and its stream has nothing else to
 /// keep then. All that is lent this way is an eighth of the limit at most.
 ///
-/// Over the limit nothing is dropped. A stream's buffer is as large as what it has then, and never
+/// Over a bound nothing is dropped. A stream's buffer is as large as what it has then, and never
 /// smaller than the part that is set aside for it: a stream whose readers read goes on, whoever
-/// else holds the memory. So the streams together stay within the limit, and what comes on top is
-/// one message a channel, since a channel that writes is not read again before its write has found
-/// space.
+/// else holds the memory.
 #[derive(Debug)]
 pub(super) struct Budget {
     max: u64,
+    /// Logs.
     streams: u64,
-    parked: u64,
-    unsent: u64,
+    /// All accounts.
+    accounts: u64,
+    /// Streams whose owner is gone or on another worker, but for their bytes.
+    ownerless: u64,
+    pinned: Pinned,
+    /// Of the accounts, the messages that are being received.
     receiving: u64,
-    /// Handed to readers in this turn, before the driver could count it.
+    /// Handed to readers in this turn.
     served: u64,
     /// Streams with parked writes that only lack memory.
     starved: VecDeque<StreamId>,
@@ -43,8 +62,9 @@ impl Budget {
         Budget {
             max,
             streams: 0,
-            parked: 0,
-            unsent: 0,
+            accounts: 0,
+            ownerless: 0,
+            pinned: Pinned::default(),
             receiving: 0,
             served: 0,
             starved: VecDeque::new(),
@@ -56,13 +76,9 @@ impl Budget {
         self.max = max;
     }
 
-    fn but_receiving(&self) -> u64 {
-        self.streams + self.parked + self.unsent + self.served
-    }
-
     /// Everything that counts.
     pub(super) fn held(&self) -> u64 {
-        self.but_receiving() + self.receiving
+        self.streams + self.accounts + self.ownerless + self.pinned.bytes()
     }
 
     /// What may still be held.
@@ -70,24 +86,40 @@ impl Budget {
         self.max.saturating_sub(self.held())
     }
 
-    /// Whether nothing more may be held.
-    pub(super) fn is_spent(&self) -> bool {
-        self.free() == 0
+    /// What streams may still grow by beyond what is set aside for them.
+    pub(super) fn free_for_streams(&self) -> u64 {
+        self.free().saturating_sub(self.max / 8)
     }
 
-    /// Whether that is so even without the messages that are being received.
+    /// What may still wait to be sent to readers.
+    fn free_for_replies(&self) -> u64 {
+        self.free().saturating_sub(self.max / 4 + self.served)
+    }
+
+    /// Whether everything is held even without the messages that are being received.
     pub(super) fn is_spent_but_receiving(&self) -> bool {
-        self.but_receiving() >= self.max
+        self.held() - self.receiving >= self.max
     }
 
-    /// What the driver holds for the channels.
-    pub(super) fn set_outside(&mut self, unsent: u64, receiving: u64) {
-        (self.unsent, self.receiving) = (unsent, receiving);
+    /// Whether messages that are being received hold so much that only short ones may go on.
+    pub(super) fn is_full_of_messages(&self) -> bool {
+        self.receiving > self.max / 8
     }
 
-    /// A turn begins; what the last one served is among the driver's unsent bytes now.
-    pub(super) fn begin_turn(&mut self) {
+    /// A turn begins.
+    pub(super) fn begin_turn(&mut self, now: Instant) {
         self.served = 0;
+        self.pinned.look(now);
+    }
+
+    /// Whether a look at what is pinned may make memory free.
+    pub(super) fn has_pinned(&self) -> bool {
+        !self.pinned.is_empty()
+    }
+
+    /// Counts segments that a log has let go until nobody else has them.
+    pub(super) fn pin(&mut self, now: Instant, segments: &mut Vec<Bytes>) {
+        segments.drain(..).for_each(|segment| self.pinned.pin(now, segment));
     }
 
     /// Bytes have been handed to a reader.
@@ -97,7 +129,13 @@ impl Budget {
 
     /// The most bytes of one read reply now.
     pub(super) fn reply_max(&self, limits: &CoreLimits) -> u64 {
-        self.free().clamp(limits.short_bytes, READ_REPLY_BYTES_MAX.max(limits.short_bytes))
+        let least = limits.stream_bytes_min;
+        (self.free_for_replies() / 2).clamp(least, READ_REPLY_BYTES_MAX.max(least))
+    }
+
+    /// The most bytes that may wait to be sent to one reader now.
+    pub(super) fn unsent_max(&self, limits: &CoreLimits) -> u64 {
+        self.free_for_replies().max(limits.stream_bytes_min)
     }
 
     /// Corrects what one stream counts.
@@ -106,23 +144,72 @@ impl Budget {
         *charged = now;
     }
 
-    pub(super) fn park(&mut self, bytes: u64) {
-        self.parked += bytes;
+    /// Whether an account may grow by `more`.
+    pub(super) fn has_room(&self, account: &Account, more: u64) -> bool {
+        let grown = account.held.saturating_add(more);
+        grown <= ACCOUNT_BYTES_MIN || grown <= self.free().saturating_sub(more)
     }
 
-    pub(super) fn unpark(&mut self, bytes: u64) {
-        self.parked -= bytes;
-    }
-
-    /// Whether `more` bytes may be held that could as well be refused.
-    pub(super) fn admit(&self, more: u64) -> Result<(), Refusal> {
-        if more <= self.free() {
+    /// The same, and why not.
+    pub(super) fn admit(&self, account: &Account, more: u64) -> Result<(), Refusal> {
+        if self.has_room(account, more) {
             return Ok(());
         }
-        let max = self.max;
-        Err(Refusal::Limit(format!(
-            "a worker of the broker holds all of its {max} bytes of memory; read or dispose streams"
-        )))
+        Err(self.refusal(account))
+    }
+
+    /// Whether an account that grew by `more` would have no more than what each may always have.
+    pub(super) fn is_small(&self, account: &Account, more: u64) -> bool {
+        account.held + more <= ACCOUNT_BYTES_MIN
+    }
+
+    /// Why an account may not grow.
+    pub(super) fn refusal(&self, account: &Account) -> Refusal {
+        let (held, free) = (account.held, self.free());
+        Refusal::Limit(format!(
+            "the channel makes the broker hold {held} bytes, and may hold no more than the {free} \
+             that are free; read what was sent, disconnect or dispose"
+        ))
+    }
+
+    pub(super) fn charge(&mut self, account: &mut Account, bytes: u64) {
+        account.held += bytes;
+        self.accounts += bytes;
+    }
+
+    pub(super) fn release(&mut self, account: &mut Account, bytes: u64) {
+        account.held -= bytes;
+        self.accounts -= bytes;
+    }
+
+    /// Charges what one part of an account is now in place of what it was.
+    pub(super) fn replace(&mut self, account: &mut Account, old: u64, new: u64) {
+        account.held = account.held - old + new;
+        self.accounts = self.accounts - old + new;
+    }
+
+    /// The same for messages that are being received, which are known apart.
+    pub(super) fn replace_receiving(&mut self, old: u64, new: u64) {
+        self.receiving = self.receiving - old + new;
+    }
+
+    pub(super) fn charge_ownerless(&mut self, bytes: u64) {
+        self.ownerless += bytes;
+    }
+
+    pub(super) fn release_ownerless(&mut self, bytes: u64) {
+        self.ownerless -= bytes;
+    }
+
+    /// Whether streams without an owner hold so much that the oldest must go before there are more.
+    pub(super) fn is_full_of_ownerless(&self) -> bool {
+        self.ownerless > self.max / 4
+    }
+
+    /// Whether the sums are those of the parts.
+    pub(super) fn is_sound(&self, streams: u64, accounts: u64, ownerless: u64) -> bool {
+        (self.streams, self.accounts, self.ownerless) == (streams, accounts, ownerless)
+            && self.pinned.is_sound()
     }
 
     /// Notes a stream whose parked writes lack nothing but memory. Each is noted once.

@@ -37,6 +37,11 @@ pub enum Effect {
         /// The stream.
         stream: StreamId,
     },
+    /// There is no room for the events that the channel is to be told of: it is to be ended.
+    Overrun {
+        /// Which channel.
+        channel: ChannelId,
+    },
     /// The channel may hand in its next command.
     Resume {
         /// Which channel.
@@ -74,7 +79,7 @@ pub enum Reply {
     /// `StreamBroker.adopt`: the count of bytes that the stream has accepted.
     Adopted(Result<Offset, Refusal>),
     /// `StreamBroker.list`, oldest first.
-    Streams(Vec<StreamReport>),
+    Streams(Result<Vec<StreamReport>, Refusal>),
     /// `Diagnostics.createTestStreams`: the streams to write and to read.
     TestStreams(Result<(StreamId, StreamId), Refusal>),
 }
@@ -86,6 +91,7 @@ impl Effect {
             Effect::Reply { channel, .. }
             | Effect::Created { channel, .. }
             | Effect::Disposed { channel, .. }
+            | Effect::Overrun { channel }
             | Effect::Resume { channel }
             | Effect::Finished { channel } => *channel,
         }

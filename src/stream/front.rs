@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::id::{ChannelId, StreamId, Token, WorkerId};
 use crate::stats::Histogram;
+use crate::stream::account::write_bytes;
 use crate::stream::budget::Budget;
-use crate::stream::home::Stream;
+use crate::stream::home::{Payer, Stream};
 use crate::stream::log::Log;
 use crate::stream::message::Body;
 use crate::stream::meta::Meta;
@@ -30,6 +31,11 @@ pub(super) struct Front {
     /// Streams and views to settle.
     pub(super) dirty: VecDeque<StreamId>,
     pub(super) timers: BTreeSet<(Instant, StreamId)>,
+    /// Streams whose creator is gone, or was the broker, in order of age.
+    pub(super) ownerless: BTreeSet<StreamId>,
+    /// Whether a channel has gone that effects may still name.
+    pub(super) has_closed: bool,
+    pub(super) settled_at: Instant,
     /// Channels whose end was asked for while a command waited that is answered now.
     pub(super) finish_now: Vec<ChannelId>,
     /// Counts calls of `settle`.
@@ -117,12 +123,20 @@ impl Front {
     }
 
     /// Counts a write or an end of a channel of this worker as pending.
-    pub(super) fn count_parked(&mut self, id: ChannelId, bytes: u64, may_pause: bool) {
+    pub(super) fn count_parked(
+        &mut self,
+        id: ChannelId,
+        token: &Token,
+        bytes: u64,
+        may_pause: bool,
+    ) {
         let Some(party) = self.parties.get_mut(id) else { return };
         party.parked_writes += 1;
         party.parked_bytes += bytes;
-        self.budget.park(bytes);
-        let is_over = self.budget.is_spent()
+        let cost = write_bytes(token, bytes);
+        party.parked_cost += cost;
+        self.budget.charge(&mut party.account, cost);
+        let is_over = !self.budget.has_room(&party.account, 0)
             || party.parked_bytes >= self.limits.parked_bytes_pause
             || party.pending() >= self.limits.pending_per_channel_max;
         if may_pause && is_over {
@@ -150,6 +164,10 @@ impl Front {
         if held != stream.charged {
             self.budget.recharge(&mut stream.charged, held);
         }
+        let released = stream.log.released();
+        if !released.is_empty() {
+            self.budget.pin(self.settled_at, released);
+        }
     }
 
     /// Answers a write or an end that was counted as pending, wherever its channel is.
@@ -165,17 +183,19 @@ impl Front {
             let body = Body::Replied { channel, stream, token, size, result };
             return self.send(channel.worker, body);
         }
-        self.uncount_parked(channel, size);
+        self.uncount_parked(channel, &token, size);
         self.done(channel, token, result);
     }
 
-    pub(super) fn uncount_parked(&mut self, id: ChannelId, size: u64) {
+    fn uncount_parked(&mut self, id: ChannelId, token: &Token, size: u64) {
         let (bytes, count) =
             (self.limits.parked_bytes_pause / 2, self.limits.pending_per_channel_max / 2);
         let Some(party) = self.parties.get_mut(id) else { return };
         party.parked_writes -= 1;
         party.parked_bytes -= size;
-        self.budget.unpark(size);
+        let cost = write_bytes(token, size);
+        party.parked_cost -= cost;
+        self.budget.release(&mut party.account, cost);
         let is_below = party.parked_bytes <= bytes && party.pending() <= count;
         if party.parks_too_much && is_below {
             party.parks_too_much = false;
@@ -199,8 +219,10 @@ impl Front {
     /// peer.
     pub(super) fn finish_attachment(&mut self, id: ChannelId, stream: StreamId) {
         let Some(party) = self.parties.get_mut(id) else { return };
-        if party.forget_found(stream) {
-            party.attachments.remove(&stream);
+        let Some(attachment) = party.attachments.get_mut(&stream) else { return };
+        let meta = attachment.meta.clone();
+        if party.forget_found(&meta, &mut self.budget) {
+            party.remove_attachment(stream, &mut self.budget);
             return;
         }
         let Some(attachment) = party.attachments.get_mut(&stream) else { return };
@@ -210,14 +232,16 @@ impl Front {
         attachment.is_finished = true;
         party.readers -= usize::from(attachment.reader.take().is_some());
         let stream_type = attachment.meta.stream_type.clone();
+        self.budget.charge(&mut party.account, meta.name_bytes());
         if attachment.place.is_none() {
             // A place may still be confirmed; those are bounded as attachments are.
             party.finished.push_back(stream);
         }
-        if party.finished.len() > self.limits.finished_per_channel_max
-            && let Some(oldest) = party.finished.pop_front()
+        while party.finished.len() > self.limits.finished_per_channel_max
+            || !self.budget.has_room(&party.account, 0)
         {
-            party.attachments.remove(&oldest);
+            let Some(oldest) = party.finished.pop_front() else { break };
+            party.remove_attachment(oldest, &mut self.budget);
         }
         self.effects.push_back(Effect::Disposed { channel: id, stream_type, stream });
     }
@@ -254,7 +278,7 @@ impl Front {
                     readers.wait(key);
                     break;
                 };
-                party.parked_reads -= 1;
+                party.unpark_read(&read.token, &mut self.budget);
                 party.served_bytes += read.data.len();
                 let (served, lost) = (read.data.len() as u64, read.lost);
                 let reader = readers.get(key);
@@ -288,6 +312,40 @@ impl Front {
             readers.make_ready(key);
         }
         has_more
+    }
+
+    /// Charges a stream to its owner's account, or to none where the owner is gone or elsewhere.
+    pub(super) fn bill(&mut self, stream: &mut Stream) {
+        self.unbill(stream);
+        let owner = stream.owner.as_ref().map(|owner| owner.channel);
+        match owner.and_then(|owner| self.parties.get_mut(owner)) {
+            Some(party) => {
+                self.budget.charge(&mut party.account, stream.overhead);
+                stream.payer = Payer::Channel(party.id);
+            }
+            None => {
+                self.budget.charge_ownerless(stream.overhead);
+                stream.payer = Payer::Nobody;
+            }
+        }
+        if owner.is_none() {
+            self.ownerless.insert(stream.meta.id);
+        }
+    }
+
+    /// Charges nobody any more.
+    pub(super) fn unbill(&mut self, stream: &mut Stream) {
+        self.ownerless.remove(&stream.meta.id);
+        match std::mem::take(&mut stream.payer) {
+            Payer::Unbilled => {}
+            Payer::Nobody => self.budget.release_ownerless(stream.overhead),
+            // The account of a party that is gone was released whole.
+            Payer::Channel(payer) => {
+                if let Some(party) = self.parties.get_mut(payer) {
+                    self.budget.release(&mut party.account, stream.overhead);
+                }
+            }
+        }
     }
 
     /// Sets the timer of a stream or view.

@@ -67,12 +67,28 @@ pub(super) struct Stream {
     pub(super) is_dirty: bool,
     /// What memory the write whose turn it is waits for; the budget lists the stream then.
     pub(super) starved_for: Option<Want>,
-    /// What the stream counts in the budget.
+    /// What its bytes count in the budget.
     pub(super) charged: u64,
+    /// What it costs beside its bytes.
+    pub(super) overhead: u64,
+    /// Who is charged with that.
+    pub(super) payer: Payer,
     /// Bytes accepted since they were last counted.
     pub(super) accepted_bytes: u64,
     /// Where its type is counted.
     pub(super) type_slot: TypeSlot,
+}
+
+/// Whom a stream's cost beside its bytes is charged to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Payer {
+    /// It is not charged yet, or no longer.
+    #[default]
+    Unbilled,
+    /// The total alone: the owner is gone, or on another worker.
+    Nobody,
+    /// The account of this channel of this worker.
+    Channel(ChannelId),
 }
 
 /// Memory that a write waits for whose stream has space.
@@ -176,6 +192,8 @@ impl Stream {
             is_dirty: false,
             starved_for: None,
             charged: 0,
+            overhead: 0,
+            payer: Payer::Unbilled,
             accepted_bytes: 0,
             type_slot: TypeSlot::OTHERS,
         }
@@ -248,7 +266,7 @@ impl Stream {
 
     /// The most bytes that the log may have now: the buffer, or what there is memory for.
     pub(super) fn ceiling(&self, budget: &Budget) -> u64 {
-        self.meta.buffer_bytes.min(self.charged + budget.free())
+        self.meta.buffer_bytes.min(self.charged + budget.free_for_streams())
     }
 
     /// How many bytes may come in now.
@@ -299,7 +317,7 @@ impl Stream {
     /// Whether there is memory for what waits for it.
     pub(super) fn can_be_fed(&self, budget: &Budget) -> bool {
         self.starved_for.is_none_or(|want| {
-            want.held <= self.charged + budget.free()
+            want.held <= self.charged + budget.free_for_streams()
                 || (want.is_alone && budget.may_lend(self.charged, want.held))
         })
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::stream::Refusal;
+use crate::stream::account::{Account, WRITE_BYTES};
 use crate::stream::budget::Budget;
 
 /// Bounds of one engine. Every one has a test at it and one past it.
@@ -44,19 +45,21 @@ pub struct CoreLimits {
     /// The part of that which is set aside for each stream (at most its `BufferSize`): with it a
     /// stream goes on when others hold the rest. It is about what an idle stream costs anyway.
     pub stream_bytes_min: u64,
-    /// What one channel may hold in a message under way, in one reply and unsent when the memory is
-    /// spent: the packets of ordinary clients (64 KiB, in base64 too), and every command that makes
-    /// memory free.
+    /// What one channel may hold in a message under way though its account has no room: the packets
+    /// of ordinary clients (64 KiB, in base64 too), and every command that makes memory free.
     pub short_bytes: u64,
+    /// Longest `Linger`.
+    pub linger_max: Duration,
 }
 
 impl CoreLimits {
     /// Whether a channel that has `parked` bytes in `pending` parked commands may park `more`. One
-    /// that can be paused instead is; and one write always may where there is memory, since a
-    /// message has its own bound.
+    /// that can be paused instead is; and a first short write always may, since a message has its
+    /// own bound.
     pub(super) fn admit_parked(
         &self,
         budget: &Budget,
+        account: &Account,
         may_pause: bool,
         parked: u64,
         pending: usize,
@@ -66,7 +69,7 @@ impl CoreLimits {
             return Ok(());
         }
         if parked > 0 || more > self.short_bytes {
-            budget.admit(more)?;
+            budget.admit(account, WRITE_BYTES + more)?;
         }
         if parked > 0 && parked + more > self.parked_bytes_max {
             return Err(Refusal::Limit(format!(
@@ -101,6 +104,7 @@ impl Default for CoreLimits {
             memory_bytes_max: 1 << 30,
             stream_bytes_min: 4 << 10,
             short_bytes: 128 << 10,
+            linger_max: Duration::from_secs(3600),
         }
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Log {
     block_bytes: usize,
     start: Offset,
     end: Offset,
+    /// Segments that are gone from here and of which somebody else still has a part.
+    released: Vec<Bytes>,
 }
 
 #[derive(Debug)]
@@ -186,7 +188,11 @@ impl Log {
         }
         self.start = offset;
         while self.sealed.front().is_some_and(|segment| segment.end() <= offset) {
-            self.sealed.pop_front();
+            let Some(segment) = self.sealed.pop_front() else { break };
+            // Fewer bytes were copied by whoever has them.
+            if segment.bytes.len() >= SEGMENT_BYTES_MIN && !segment.bytes.is_unique() {
+                self.released.push(segment.bytes);
+            }
         }
         if let Some(first) = self.sealed.front_mut() {
             first.shrink(offset);
@@ -205,6 +211,12 @@ impl Log {
         if self.sealed.is_empty() && self.sealed.capacity() > 64 {
             self.sealed = VecDeque::new();
         }
+    }
+
+    /// Segments that `trim` has let go and of which somebody else still has a part: to be taken out
+    /// by who counts them.
+    pub(super) fn released(&mut self) -> &mut Vec<Bytes> {
+        &mut self.released
     }
 
     /// Puts older bytes in front: `chunks` begin at `from` and reach at least to `start`. What

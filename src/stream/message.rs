@@ -102,7 +102,7 @@ pub(super) enum Body {
     // To every other worker.
     List {
         asker: Asker,
-        stream_type: Option<Box<str>>,
+        stream_type: Arc<str>,
     },
     Subscribe {
         asker: Asker,
@@ -165,10 +165,14 @@ pub(super) enum Body {
     Listed {
         channel: ChannelId,
         streams: Vec<StreamReport>,
+        /// Whether the sender has said all.
+        is_last: bool,
     },
     Subscribed {
         channel: ChannelId,
         grants: Vec<Grant>,
+        /// Whether the sender has said all.
+        is_last: bool,
     },
 }
 

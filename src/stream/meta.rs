@@ -45,6 +45,13 @@ impl Meta {
         }
     }
 
+    /// Bytes of its names.
+    pub(super) fn name_bytes(&self) -> u64 {
+        let optional = [&self.context, &self.name];
+        let names = optional.into_iter().flatten().map(|name| name.len()).sum::<usize>();
+        (self.stream_type.len() + names) as u64
+    }
+
     /// Whether a subscription to `wanted` covers the stream.
     pub(super) fn matches(&self, wanted: &str) -> bool {
         wanted == ANY_TYPE || wanted == &*self.stream_type

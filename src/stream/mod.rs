@@ -8,6 +8,7 @@
 //! (`park`) and its end. Readers (`readers`) live where their channel lives; an engine with readers
 //! of a stream that has its home elsewhere keeps a *view* of it (`view`).
 
+mod account;
 mod budget;
 mod chunks;
 mod command;
@@ -27,6 +28,7 @@ mod options;
 mod outgoing;
 mod park;
 mod parties;
+mod pinned;
 mod places;
 mod pump;
 mod readers;

@@ -1,18 +1,29 @@
 //! What the core knows of each channel of its worker: a party, with its principal.
 
 use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::access::Principal;
 use crate::id::{ChannelId, Door, Offset, StreamId, Token};
+use crate::stream::account::{
+    ATTACHMENT_BYTES, Account, FOUND_BYTES, READ_BYTES, listed_bytes, subscription_bytes,
+};
+use crate::stream::budget::Budget;
 use crate::stream::home::Owner;
 use crate::stream::message::Asker;
 use crate::stream::meta::Meta;
 use crate::stream::places::Host;
 use crate::stream::readers::ReaderKey;
-use crate::stream::{AttachOptions, Introduction, PlaceReport, StreamReport};
+use crate::stream::{AttachOptions, Introduction, PlaceReport, Refusal, StreamReport};
+use crate::time::Instant;
+
+/// Parked reads that each party has for nothing, so that an ordinary reader is never refused one.
+const READS_FREE: usize = 16;
+/// Parked reads beyond are paid for so many at once: most come without a look at the account.
+const READS_STEP: usize = 16;
 
 /// One channel, as the core has it: who it is, what it is connected to, and what it waits for.
 #[derive(Debug)]
@@ -43,6 +54,14 @@ pub(super) struct Party {
     pub(super) parked_reads: usize,
     pub(super) parked_writes: usize,
     pub(super) parked_bytes: u64,
+    /// What the parked writes are charged with.
+    pub(super) parked_cost: u64,
+    /// Parked reads that are paid for: the first few of each party, and what it is charged with.
+    pub(super) reads_paid: usize,
+    /// What the driver holds for it: bytes that wait to be sent to it alone, and those of a message
+    /// under way.
+    pub(super) outside: Outside,
+    pub(super) account: Account,
     /// Bytes served in turn `served_in`.
     pub(super) served_bytes: usize,
     pub(super) served_in: u64,
@@ -93,6 +112,11 @@ pub(super) struct OwnPlace {
 }
 
 impl Attachment {
+    /// What it is charged with. The names of a stream that is gone live on with it.
+    fn cost(&self) -> u64 {
+        ATTACHMENT_BYTES + if self.is_finished { self.meta.name_bytes() } else { 0 }
+    }
+
     pub(super) fn place_report(&self) -> Option<PlaceReport> {
         let OwnPlace { name, confirmed, .. } = &**self.place.as_ref()?;
         let (name, confirmed) = (name.clone(), *confirmed);
@@ -127,14 +151,29 @@ pub(super) enum WaitingFor {
     Dispose,
     Adopt,
     List {
+        /// That have yet to say all, this one too.
         workers: usize,
         streams: Vec<StreamReport>,
+        /// Why there will be no list: what is still to come is dropped.
+        refused: Option<Refusal>,
     },
     Subscribe {
+        /// That have yet to say all, this one too; none: the subscription is answered, and what was
+        /// found is being told.
         workers: usize,
         stream_type: Arc<str>,
-        found: Vec<Found>,
+        /// Streams to tell of, oldest first.
+        found: BTreeMap<(Instant, StreamId), Found>,
+        /// Why there will be no subscription: what is still to come is dropped.
+        refused: Option<Refusal>,
     },
+}
+
+/// What the driver holds for one party.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Outside {
+    pub(super) unsent: u64,
+    pub(super) receiving: u64,
 }
 
 /// A live stream that a subscription covers, to be told of after its reply.
@@ -165,6 +204,10 @@ impl Party {
             parked_reads: 0,
             parked_writes: 0,
             parked_bytes: 0,
+            parked_cost: 0,
+            reads_paid: READS_FREE,
+            outside: Outside::default(),
+            account: Account::default(),
             served_bytes: 0,
             served_in: 0,
             finishing: Finishing::No,
@@ -213,11 +256,117 @@ impl Party {
     /// Drops a stream from what is told after a pending subscription's reply; whether that
     /// subscription was what connected the channel to it. Such a channel has no reader that could
     /// have read the end: it cannot read the stream.
-    pub(super) fn forget_found(&mut self, stream: StreamId) -> bool {
+    pub(super) fn forget_found(&mut self, meta: &Meta, budget: &mut Budget) -> bool {
         let Some(waiting) = &mut self.waiting else { return false };
         let WaitingFor::Subscribe { found, .. } = &mut waiting.what else { return false };
-        let Some(at) = found.iter().position(|found| found.meta.id == stream) else { return false };
-        found.swap_remove(at).is_new
+        let Some(found) = found.remove(&(meta.created_at, meta.id)) else { return false };
+        budget.release(&mut self.account, FOUND_BYTES);
+        found.is_new
+    }
+
+    /// Notes a stream to be told of after a pending subscription's reply. False where the account
+    /// has no room for it.
+    pub(super) fn note_found(&mut self, found: Found, budget: &mut Budget) -> bool {
+        let Some(waiting) = &mut self.waiting else { return true };
+        let WaitingFor::Subscribe { found: known, refused, .. } = &mut waiting.what else {
+            return true;
+        };
+        if let Err(error) = budget.admit(&self.account, FOUND_BYTES) {
+            refused.get_or_insert(error);
+            return false;
+        }
+        if let Entry::Vacant(entry) = known.entry((found.meta.created_at, found.meta.id)) {
+            budget.charge(&mut self.account, FOUND_BYTES);
+            entry.insert(found);
+        }
+        true
+    }
+
+    /// Whether a subscription that has not been answered takes in what is found.
+    pub(super) fn wants_found(&self) -> bool {
+        let what = self.waiting.as_ref().map(|waiting| &waiting.what);
+        matches!(what, Some(WaitingFor::Subscribe { refused: None, .. }))
+    }
+
+    /// The type of the subscription that is answered and whose streams are being told.
+    pub(super) fn telling_of(&self) -> Option<Arc<str>> {
+        match &self.waiting.as_ref()?.what {
+            WaitingFor::Subscribe { workers: 0, stream_type, .. } => Some(stream_type.clone()),
+            _ => None,
+        }
+    }
+
+    /// Takes the next stream to be told of.
+    pub(super) fn next_found(&mut self, budget: &mut Budget) -> Option<Found> {
+        let WaitingFor::Subscribe { found, .. } = &mut self.waiting.as_mut()?.what else {
+            return None;
+        };
+        let (_, found) = found.pop_first()?;
+        budget.release(&mut self.account, FOUND_BYTES);
+        Some(found)
+    }
+
+    /// Removes an attachment and what it is charged with.
+    pub(super) fn remove_attachment(
+        &mut self,
+        stream: StreamId,
+        budget: &mut Budget,
+    ) -> Option<Attachment> {
+        let attachment = self.attachments.remove(&stream)?;
+        budget.release(&mut self.account, attachment.cost());
+        Some(attachment)
+    }
+
+    /// Whether the account has room for one more parked read; charged where that is so.
+    pub(super) fn park_read(&mut self, token: &Token, budget: &mut Budget) -> bool {
+        if self.parked_reads >= self.reads_paid || token.heap_bytes() > 0 {
+            let step = if self.parked_reads < self.reads_paid { 0 } else { READS_STEP };
+            let cost = step as u64 * READ_BYTES + token.heap_bytes();
+            if !budget.has_room(&self.account, cost) {
+                return false;
+            }
+            budget.charge(&mut self.account, cost);
+            self.reads_paid += step;
+        }
+        self.parked_reads += 1;
+        true
+    }
+
+    /// A parked read is answered.
+    pub(super) fn unpark_read(&mut self, token: &Token, budget: &mut Budget) {
+        self.parked_reads -= 1;
+        if self.reads_paid > self.parked_reads + 2 * READS_STEP {
+            self.reads_paid -= READS_STEP;
+            budget.release(&mut self.account, READS_STEP as u64 * READ_BYTES);
+        }
+        if token.heap_bytes() > 0 {
+            budget.release(&mut self.account, token.heap_bytes());
+        }
+    }
+
+    /// Releases everything that the party was charged with: it goes.
+    pub(super) fn release_all(&mut self, budget: &mut Budget) {
+        let held = self.account.held;
+        budget.release(&mut self.account, held);
+        budget.replace_receiving(self.outside.receiving, 0);
+        self.outside = Outside::default();
+        self.reads_paid = READS_FREE;
+    }
+
+    /// What the account should have, from its parts. `elsewhere`: what is known in the streams.
+    pub(super) fn expected(&self, elsewhere: u64) -> u64 {
+        let attachments: u64 = self.attachments.values().map(Attachment::cost).sum();
+        let names = self.subscriptions.iter().map(|name| subscription_bytes(name)).sum::<u64>();
+        let reads = (self.reads_paid - READS_FREE) as u64 * READ_BYTES;
+        let waiting = match self.waiting.as_ref().map(|waiting| &waiting.what) {
+            Some(WaitingFor::List { streams, .. }) => streams.iter().map(listed_bytes).sum(),
+            Some(WaitingFor::Subscribe { stream_type, found, .. }) => {
+                subscription_bytes(stream_type) + found.len() as u64 * FOUND_BYTES
+            }
+            _ => 0,
+        };
+        let outside = self.outside.unsent + self.outside.receiving;
+        attachments + names + reads + waiting + outside + self.parked_cost + elsewhere
     }
 
     /// Whether a read may be served in this turn; one that may not is served in the next, when the
@@ -259,6 +408,10 @@ impl Parties {
     pub(super) fn get_mut(&mut self, id: ChannelId) -> Option<&mut Party> {
         let party = self.slots.get_mut(id.slot as usize)?.as_deref_mut()?;
         (party.id == id).then_some(party)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Party> {
+        self.slots.iter().filter_map(Option::as_deref)
     }
 
     pub(super) fn remove(&mut self, id: ChannelId) -> Option<Box<Party>> {

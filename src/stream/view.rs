@@ -82,6 +82,8 @@ impl View {
         let end = self.log.end();
         let floor = self.readers.floor().unwrap_or(end).min(end);
         self.log.trim(floor.max(self.home_start.min(end)));
+        // The home counts them.
+        self.log.released().clear();
     }
 
     pub(super) fn report(&mut self) -> ViewReport {

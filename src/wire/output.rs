@@ -23,7 +23,7 @@ const GATHERED_BYTES_MAX: usize = 16 << 10;
 #[derive(Debug, Default)]
 pub struct Output {
     /// Complete pieces, none of them empty.
-    pieces: VecDeque<Bytes>,
+    pieces: VecDeque<Piece>,
     /// Where small bytes are gathered, behind `pieces`.
     tail: BytesMut,
     /// Bytes of `tail` that are sent. More than 0 only while `pieces` is empty.
@@ -31,6 +31,14 @@ pub struct Output {
     len: usize,
     /// Bytes taken out, ever.
     sent: u64,
+    /// Bytes of pieces that others have too.
+    shared: usize,
+}
+
+#[derive(Debug)]
+struct Piece {
+    bytes: Bytes,
+    is_shared: bool,
 }
 
 impl Output {
@@ -41,14 +49,25 @@ impl Output {
         self.len += slice.len();
     }
 
-    /// Appends shared bytes; copies them where they are too few to be worth a piece of their own.
+    /// Appends bytes that others have too; copies them where they are too few to be worth a piece
+    /// of their own.
     pub fn put_shared(&mut self, bytes: Bytes) {
+        self.put_piece(bytes, true);
+    }
+
+    /// The same for bytes that nobody else keeps.
+    pub fn put_own(&mut self, bytes: Bytes) {
+        self.put_piece(bytes, false);
+    }
+
+    fn put_piece(&mut self, bytes: Bytes, is_shared: bool) {
         if bytes.len() < SHARED_BYTES_MIN {
             return self.put_slice(&bytes);
         }
         self.seal();
         self.len += bytes.len();
-        self.pieces.push_back(bytes);
+        self.shared += if is_shared { bytes.len() } else { 0 };
+        self.pieces.push_back(Piece { bytes, is_shared });
     }
 
     /// Appends `length` bytes that `fill` writes over zeros.
@@ -62,7 +81,7 @@ impl Output {
         } else {
             let mut piece = vec![0; length];
             fill(&mut piece);
-            self.put_shared(piece.into());
+            self.put_own(piece.into());
         }
     }
 
@@ -81,6 +100,16 @@ impl Output {
         self.sent + self.len as u64
     }
 
+    /// Those of them that nobody else has.
+    pub fn own_bytes(&self) -> usize {
+        self.len - self.shared
+    }
+
+    /// Whole pieces that nobody else has.
+    pub fn own_pieces(&self) -> impl Iterator<Item = &Bytes> {
+        self.pieces.iter().filter(|piece| !piece.is_shared).map(|piece| &piece.bytes)
+    }
+
     /// Whether everything is sent.
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -89,7 +118,7 @@ impl Output {
     /// Fills `slices` from the front of the queue and says how many were filled.
     pub fn fill_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let tail = &self.tail[self.tail_sent..];
-        let pieces = self.pieces.iter().map(|piece| &piece[..]);
+        let pieces = self.pieces.iter().map(|piece| &piece.bytes[..]);
         let unsent = pieces.chain((!tail.is_empty()).then_some(tail));
         let mut filled = 0;
         for (slice, piece) in slices.iter_mut().zip(unsent) {
@@ -108,11 +137,13 @@ impl Output {
             return self.release();
         }
         while let Some(piece) = self.pieces.front_mut() {
-            if count < piece.len() {
-                piece.advance(count);
+            let gone = count.min(piece.bytes.len());
+            self.shared -= if piece.is_shared { gone } else { 0 };
+            if gone < piece.bytes.len() {
+                piece.bytes.advance(gone);
                 return;
             }
-            count -= piece.len();
+            count -= gone;
             self.pieces.pop_front();
         }
         self.tail_sent += count;
@@ -122,7 +153,7 @@ impl Output {
     pub fn to_vec(&self) -> Vec<u8> {
         let mut all = Vec::with_capacity(self.len);
         for piece in &self.pieces {
-            all.extend_from_slice(piece);
+            all.extend_from_slice(&piece.bytes);
         }
         all.extend_from_slice(&self.tail[self.tail_sent..]);
         all
@@ -146,7 +177,7 @@ impl Output {
         let mut gathered = self.tail.split();
         gathered.advance(std::mem::take(&mut self.tail_sent));
         if !gathered.is_empty() {
-            self.pieces.push_back(gathered.freeze());
+            self.pieces.push_back(Piece { bytes: gathered.freeze(), is_shared: false });
         }
     }
 
@@ -154,6 +185,7 @@ impl Output {
     fn release(&mut self) {
         // A queue that had pieces may share the memory of its tail with one of them: what
         // `capacity` says then is not what it holds.
+        self.shared = 0;
         let is_small = self.pieces.capacity() == 0 && self.tail.capacity() <= IDLE_BYTES_MAX;
         if is_small {
             self.tail.clear();
@@ -207,6 +239,24 @@ mod tests {
             }
             assert!(sent == expected);
         }
+    }
+
+    #[test]
+    fn what_others_have_too_is_known_apart_until_it_is_sent() {
+        let mut output = Output::default();
+        output.put_slice(&[1; 100]);
+        output.put_shared(vec![2; 5000].into());
+        output.put_own(vec![3; 3000].into());
+        output.put_shared(vec![4; SHARED_BYTES_MIN - 1].into());
+        output.put_shared(vec![5; 4000].into());
+        let shared = |output: &Output| output.len() - output.own_bytes();
+        assert_eq!(shared(&output), 9000, "what is copied is our own");
+        for (sent, left) in [(100, 9000), (1000, 8000), (4500, 4000), (5000, 3547)] {
+            output.advance(sent);
+            assert_eq!(shared(&output), left);
+        }
+        output.advance(output.len());
+        assert_eq!(output.own_bytes(), 0);
     }
 
     #[test]

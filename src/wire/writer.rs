@@ -151,7 +151,7 @@ impl<'a> MessageWriter<'a> {
 
     /// Binary data that is encoded already, in its quotes.
     pub fn quoted(self, text: Bytes) -> MessageWriter<'a> {
-        self.output.put_shared(text);
+        self.output.put_own(text);
         self.nul()
     }
 

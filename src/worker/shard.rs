@@ -261,7 +261,6 @@ impl Shard {
         self.forget_hello_deadline(channel);
         if let Some(peer) = self.peers.remove(channel) {
             self.errors += peer.errors();
-            self.memory.forget(&mut self.engine, &peer);
             self.forget_end_deadlines();
             if !peer.endpoint.is_closed() {
                 self.engine.close(now.instant, channel);
@@ -295,12 +294,8 @@ impl Shard {
         self.now = now;
         let Some(peer) = self.peers.get_mut(channel) else { return };
         self.memory.count(&mut self.engine, peer);
-        let resume = match self.engine.is_memory_spent() {
-            true => {
-                self.limits.unsent_bytes_resume.min(self.limits.stream.short_bytes as usize / 4)
-            }
-            false => self.limits.unsent_bytes_resume,
-        };
+        let most = usize::try_from(self.engine.unsent_max()).unwrap_or(usize::MAX);
+        let resume = self.limits.unsent_bytes_resume.min(most / 4);
         if peer.endpoint.outbound.output.len() <= resume
             && peer.endpoint.pauses.remove(Pause::Unsent)
         {
@@ -345,9 +340,10 @@ impl Shard {
         while let Some(channel) = self.closed.pop_front() {
             if let Some(peer) = self.peers.remove(channel) {
                 self.errors += peer.errors();
-                self.memory.forget(&mut self.engine, &peer);
                 self.forget_end_deadlines();
-                return Some((channel, peer.endpoint.outbound.output));
+                let output = peer.endpoint.outbound.output;
+                output.own_pieces().for_each(|piece| self.engine.pin(piece));
+                return Some((channel, output));
             }
         }
         None
@@ -456,14 +452,12 @@ impl Shard {
     fn take_effects(&mut self, now: Now) {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
-                Effect::Reply { channel, .. }
-                | Effect::Created { channel, .. }
-                | Effect::Disposed { channel, .. } => {
-                    if let Some(peer) = self.peers.get_mut(channel) {
-                        peer.write_effect(effect, now, &mut self.encodings);
-                        self.look_after_output(channel);
-                    }
+                Effect::Reply { channel, .. } => self.write_effect(now, channel, effect),
+                Effect::Created { channel, .. } | Effect::Disposed { channel, .. } => {
+                    self.write_effect(now, channel, effect);
+                    self.look_after_events(now, channel);
                 }
+                Effect::Overrun { channel } => self.end_overrun(now, channel),
                 Effect::Resume { channel } => {
                     if let Some(peer) = self.peers.get_mut(channel) {
                         peer.endpoint.pauses.remove(Pause::Core);
@@ -475,6 +469,13 @@ impl Shard {
         }
     }
 
+    fn write_effect(&mut self, now: Now, channel: ChannelId, effect: Effect) {
+        if let Some(peer) = self.peers.get_mut(channel) {
+            peer.write_effect(effect, now, &mut self.encodings);
+            self.look_after_output(channel);
+        }
+    }
+
     /// Tells the driver of new output, and pauses a channel that has too much of it.
     fn look_after_output(&mut self, channel: ChannelId) {
         let Some(peer) = self.peers.get_mut(channel) else { return };
@@ -483,10 +484,8 @@ impl Shard {
         if unsent_bytes == 0 {
             return;
         }
-        let most = match self.engine.is_memory_spent() {
-            true => self.limits.unsent_bytes_pause.min(self.limits.stream.short_bytes as usize),
-            false => self.limits.unsent_bytes_pause,
-        };
+        let most = usize::try_from(self.engine.unsent_max()).unwrap_or(usize::MAX);
+        let most = self.limits.unsent_bytes_pause.min(most);
         if !peer.is_ready {
             peer.is_ready = true;
             self.ready.push_back(channel);

@@ -45,6 +45,7 @@ pub struct Cluster {
 pub struct Outside {
     pub waits: bool,
     pub is_finished: bool,
+    pub is_overrun: bool,
     pub pending: HashMap<u64, &'static str>,
     pub told: VecDeque<Told>,
 }
@@ -112,6 +113,7 @@ impl Cluster {
     }
 
     pub fn take_effects(&mut self, worker: WorkerId) {
+        self.engines[worker.index()].check_invariants();
         while let Some(effect) = self.engines[worker.index()].poll_effect() {
             let id = effect.channel();
             if self.is_traced {
@@ -128,6 +130,7 @@ impl Cluster {
                 }
                 Effect::Created { stream, .. } => state.told.push_back(Told::Created(stream)),
                 Effect::Disposed { stream, .. } => state.told.push_back(Told::Disposed(stream)),
+                Effect::Overrun { .. } => state.is_overrun = true,
                 Effect::Resume { .. } => state.waits = false,
                 Effect::Finished { .. } => state.is_finished = true,
             }

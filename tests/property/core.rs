@@ -152,11 +152,10 @@ impl Model {
                 if position_of(cluster, channel, stream).is_some() {
                     self.disposed.remove(&(channel, stream));
                 }
-                let known = self.readers.contains_key(&(channel, stream));
-                let place = position_of(cluster, channel, stream);
-                if let (false, Some(place)) = (known, place) {
-                    let reader = ModelReader { cursor: Some(place), ..ModelReader::default() };
-                    self.readers.insert((channel, stream), reader);
+                // A subscription may have told of the stream and had no room to connect to it.
+                if let Some(place) = position_of(cluster, channel, stream) {
+                    let reader = self.readers.entry((channel, stream)).or_default();
+                    reader.cursor.get_or_insert(place);
                 }
             }
             (Asked::Attach(stream), Reply::Attached(Ok((position, _)))) => {

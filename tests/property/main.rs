@@ -2,6 +2,7 @@
 //! models by seed. `WEIR_SEED=n` runs one seed of the core, `WEIR_SEEDS=n` that many, and
 //! `WEIR_TRACE=1` prints every command and effect.
 
+mod accounts;
 mod attaching;
 mod cluster;
 mod core;

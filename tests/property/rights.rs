@@ -87,7 +87,7 @@ fn what_may_not_be_seen_is_not_there() {
         pair.create(small(StallTimeout::Never));
         assert!(pair.cluster.told(blind).is_empty(), "it hears of no new stream");
         let told = pair.run(blind, Command::List(None));
-        let [Told::Reply(_, Reply::Streams(streams))] = &told[..] else { panic!("{told:?}") };
+        let [Told::Reply(_, Reply::Streams(Ok(streams)))] = &told[..] else { panic!("{told:?}") };
         assert!(streams.is_empty());
         let unknown = refusal(pair.run(blind, Command::Connect(stream)));
         assert!(matches!(&unknown, Refusal::UnknownContext(text) if text.contains("no stream")));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::access::Right;
 use crate::id::{ChannelId, Offset, StreamId, Token};
+use crate::stream::account::ATTACHMENT_BYTES;
 use crate::stream::engine::Engine;
 use crate::stream::front::Front;
 use crate::stream::message::{Body, Grant};
@@ -212,8 +213,11 @@ impl Front {
     ) -> Result<(), Refusal> {
         let Some(party) = self.parties.get(channel) else { return Ok(()) };
         let most = self.limits.attachments_per_channel_max;
-        if party.attachments.contains_key(&id) || party.attachments.len() < most {
+        if party.attachments.contains_key(&id) {
             return Ok(());
+        }
+        if party.attachments.len() < most {
+            return self.budget.admit(&party.account, ATTACHMENT_BYTES);
         }
         let error = format!("the channel is attached to {most} streams; disconnect from some");
         Err(Refusal::Limit(error))
@@ -222,21 +226,25 @@ impl Front {
     /// Notes that the channel is attached to a stream.
     fn note_attachment(&mut self, channel: ChannelId, meta: &Arc<Meta>, can_read: bool) {
         let Some(party) = self.parties.get_mut(channel) else { return };
-        let attachment = party.attachments.entry(meta.id).or_insert_with(|| Attachment {
-            meta: meta.clone(),
-            reader: None,
-            remote_pending: 0,
-            can_read,
-            is_finished: false,
-            untold: 0,
-            place: None,
-            is_taken_over: false,
+        let attachment = party.attachments.entry(meta.id).or_insert_with(|| {
+            self.budget.charge(&mut party.account, ATTACHMENT_BYTES);
+            Attachment {
+                meta: meta.clone(),
+                reader: None,
+                remote_pending: 0,
+                can_read,
+                is_finished: false,
+                untold: 0,
+                place: None,
+                is_taken_over: false,
+            }
         });
         attachment.can_read = can_read;
         if std::mem::take(&mut attachment.is_finished) {
             attachment.untold = 0;
             attachment.is_taken_over = false;
             party.finished.retain(|finished| *finished != meta.id);
+            self.budget.release(&mut party.account, meta.name_bytes());
         }
     }
 

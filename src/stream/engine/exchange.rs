@@ -3,6 +3,7 @@
 use crate::id::{ChannelId, StreamId, WorkerId};
 use crate::stream::engine::Engine;
 use crate::stream::engine::attach::{Manner, Site};
+use crate::stream::engine::walk::Quest;
 use crate::stream::message::{Body, Grant};
 use crate::stream::parties::{Finishing, Waiting, WaitingFor};
 use crate::stream::view::ViewReport;
@@ -51,12 +52,10 @@ impl Engine {
             }
             Body::Report { stream, report } => self.take_report(from, stream, report),
             Body::List { asker, stream_type } => {
-                let channel = asker.channel;
-                let streams = self.describe(&asker, stream_type.as_deref());
-                self.front.send(from, Body::Listed { channel, streams });
+                self.begin_walk(now, asker, stream_type, Quest::List);
             }
             Body::Subscribe { asker, stream_type } => {
-                self.note_interest(now, from, &asker, stream_type);
+                self.note_interest(now, from, asker, stream_type);
             }
             Body::LoseInterest { stream_type } => self.lose_interest(from, &stream_type),
             body => self.handle_answer(now, body),
@@ -117,8 +116,12 @@ impl Engine {
                 view.told = told;
                 self.front.mark_view(view);
             }
-            Body::Listed { channel, streams } => self.take_listed(channel, streams),
-            Body::Subscribed { channel, grants } => self.take_subscribed(now, channel, grants),
+            Body::Listed { channel, streams, is_last } => {
+                self.take_listed(channel, streams, is_last);
+            }
+            Body::Subscribed { channel, grants, is_last } => {
+                self.take_subscribed(now, channel, grants, is_last);
+            }
             _ => debug_assert!(false, "a request is no answer"),
         }
     }

@@ -14,7 +14,7 @@ impl Engine {
     pub(super) fn disconnect(&mut self, channel: ChannelId, token: &Token, id: StreamId) {
         let Engine { front, streams, views, .. } = self;
         let Some(party) = front.parties.get_mut(channel) else { return };
-        let Some(attachment) = party.attachments.remove(&id) else {
+        let Some(attachment) = party.remove_attachment(id, &mut front.budget) else {
             return front.done(channel, token.clone(), Err(Refusal::NotConnected(id)));
         };
         let home = attachment.meta.home;
@@ -96,7 +96,7 @@ impl Front {
         let channel = reader.channel;
         for read in reader.reads {
             if let Some(party) = self.parties.get_mut(channel) {
-                party.parked_reads -= 1;
+                party.unpark_read(&read.token, &mut self.budget);
             }
             let error = Some(Refusal::Cancelled);
             let reply = Reply::Read { data: Chunks::EMPTY, error, lost: 0, eos: true };

@@ -2,6 +2,7 @@
 
 use crate::access::Right;
 use crate::id::{ChannelId, StreamId, Token};
+use crate::stream::account::{ATTACHMENT_BYTES, stream_bytes};
 use crate::stream::engine::Engine;
 use crate::stream::engine::attach::{Manner, Site};
 use crate::stream::front::Front;
@@ -43,15 +44,28 @@ impl Engine {
                 "History is {history}, more than BufferSize, which is {buffer}"
             )));
         }
-        self.admits_streams(&[properties.buffer_bytes])?;
-        self.front.admits_attachment(channel, self.next_id())?;
-        let Some(party) = self.front.parties.get_mut(channel) else {
-            return Err(Refusal::Cancelled);
-        };
+        for (name, value, most) in [
+            ("KeepFor", properties.keep_for, limits.keep_for_max),
+            ("Linger", properties.linger, limits.linger_max),
+        ] {
+            if value > most {
+                let (value, most) = (value.as_millis(), most.as_millis());
+                return Err(Refusal::InvalidValue(format!(
+                    "{name} is {value} ms, more than the {most} that this broker allows"
+                )));
+            }
+        }
+        let Some(party) = self.front.parties.get(channel) else { return Err(Refusal::Cancelled) };
         if !party.principal.has(Right::Create) {
             return Err(Refusal::Denied(Right::Create));
         }
         let owner = party.as_owner();
+        let overhead = stream_bytes(properties);
+        let cost = overhead + ATTACHMENT_BYTES;
+        self.front.budget.admit(&party.account, cost)?;
+        let is_small = self.front.budget.is_small(&party.account, cost);
+        self.front.admits_attachment(channel, self.next_id())?;
+        self.admits_streams(now, &[properties.buffer_bytes], is_small)?;
         let id = self.take_id();
         if let Some(party) = self.front.parties.get_mut(channel) {
             party.owned.insert(id);
@@ -60,19 +74,9 @@ impl Engine {
         let mut stream = Stream::new(meta.into(), Some(owner));
         stream.key = properties.key.as_deref().map(Box::from);
         stream.is_held = properties.hold;
+        stream.overhead = overhead;
         self.introduce(now, stream, Some(channel));
         Ok(id)
-    }
-
-    /// Whether streams with these buffers may be made.
-    pub(super) fn admits_streams(&self, buffers: &[u64]) -> Result<(), Refusal> {
-        let most = self.front.limits.streams_max;
-        if self.streams.len() + buffers.len() > most {
-            let error = format!("the broker has {most} streams here; dispose some");
-            return Err(Refusal::Limit(error));
-        }
-        let sizes = buffers.iter().map(|size| self.front.limits.stream_bytes_min.min(*size));
-        self.front.budget.admit(sizes.sum())
     }
 
     /// The ID that the next stream gets: its remainder by the count of workers is this worker.
@@ -92,6 +96,7 @@ impl Engine {
         let mut stream = stream;
         stream.type_slot = self.traffic.name(&meta.stream_type);
         self.front.recharge(&mut stream);
+        self.front.bill(&mut stream);
         self.streams.insert(Box::new(stream));
         if let Some(creator) = creator {
             let options = AttachOptions::default();
@@ -236,6 +241,7 @@ impl Engine {
             return Err(Refusal::EndOfFile);
         }
         let old = stream.owner.replace(owner).map(|old| old.channel);
+        front.bill(stream);
         stream.keep_until = None;
         stream.is_timer_stale = true;
         front.mark(stream);
@@ -306,6 +312,7 @@ impl Engine {
             return;
         }
         stream.owner = None;
+        front.bill(stream);
         if self.is_draining {
             return;
         }
@@ -345,6 +352,10 @@ impl Engine {
             return;
         }
         party.finishing = Finishing::Asked;
+        if party.telling_of().is_some() {
+            // The peer listens no more.
+            return self.end_telling(channel);
+        }
         if party.waiting.is_none() {
             self.finish_now(now, channel);
         }
@@ -386,7 +397,8 @@ impl Engine {
     /// Forgets a channel and all that it owned. No effect names it afterwards.
     pub fn close(&mut self, now: Instant, channel: ChannelId) {
         let Some(party) = self.front.parties.remove(channel) else { return };
-        self.front.budget.unpark(party.parked_bytes);
+        let mut party = party;
+        party.release_all(&mut self.front.budget);
         let subscribing = match party.waiting.map(|waiting| waiting.what) {
             Some(WaitingFor::Subscribe { stream_type, .. }) => Some(stream_type),
             _ => None,
@@ -416,7 +428,7 @@ impl Engine {
                 self.front.send(home, Body::ChannelClosed { stream: id, channel });
             }
         }
-        self.front.effects.retain(|effect| effect.channel() != channel);
+        self.front.has_closed = true;
     }
 }
 
@@ -430,7 +442,7 @@ impl Front {
     ) {
         for read in readers.take_reads(key) {
             if let Some(party) = self.parties.get_mut(channel) {
-                party.parked_reads -= 1;
+                party.unpark_read(&read.token, &mut self.budget);
             }
             let error = Some(Refusal::Cancelled);
             let data = crate::stream::Chunks::EMPTY;

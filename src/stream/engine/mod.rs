@@ -5,25 +5,30 @@
 //! announcing, listing), `transfer` (read, write, eos), `lifecycle` (create, dispose, adopt, a
 //! channel's end), `pairs` (test streams), `settle` (what parked commands get, timers), `stalls`
 //! (readers that take nothing), `exchange` (messages of other engines), `writes` (many writes at
-//! once), `rights` (what exists for whom, and whom news reach).
+//! once), `rights` (what exists for whom, and whom news reach), `walk` (long answers in pieces),
+//! `room` (who gives way), `invariants` (what always holds).
 
 mod attach;
 mod exchange;
 mod grant;
+mod invariants;
 mod leave;
 mod lifecycle;
 mod pairs;
 mod places;
 mod reporting;
 mod rights;
+mod room;
 mod settle;
 mod stalls;
 mod subscribe;
 mod transfer;
+mod walk;
 mod writes;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
@@ -32,11 +37,12 @@ use crate::id::{ChannelId, Door, StreamId, Token, WorkerId};
 use crate::stats::Histogram;
 use crate::stream::budget::Budget;
 use crate::stream::engine::pairs::Pairs;
+use crate::stream::engine::walk::Walk;
 use crate::stream::front::Front;
 use crate::stream::home::Stream;
 use crate::stream::notice::Notices;
 use crate::stream::outgoing::Outgoing;
-use crate::stream::parties::{Departed, Parties, Party};
+use crate::stream::parties::{Departed, Outside, Parties, Party};
 use crate::stream::streams::Streams;
 use crate::stream::view::View;
 use crate::stream::{
@@ -46,6 +52,9 @@ use crate::stream::{
 use crate::time::Instant;
 
 pub use writes::Writes;
+
+/// How often at least it is looked whether what streams have let go has been sent.
+const LOOK_AT_PINNED_EACH: Duration = Duration::from_secs(1);
 
 /// The first bound of how long writes wait: 2^20 ns, about a millisecond.
 const PARK_TIME_SHIFT: u32 = 20;
@@ -64,10 +73,12 @@ pub struct Engine {
     views: FxHashMap<StreamId, Box<View>>,
     /// Channels here that have subscribed to a type, or are about to. The names come from peers, so
     /// the table keeps its defence against chosen keys.
-    subscribers: HashMap<Arc<str>, Vec<ChannelId>>,
+    subscribers: HashMap<Arc<str>, BTreeSet<ChannelId>>,
     /// Other workers with subscribers to a type.
     interest: HashMap<Arc<str>, BTreeSet<WorkerId>>,
     created: u64,
+    /// Long answers under way.
+    walks: VecDeque<Walk>,
     /// Pairs of test streams.
     pairs: Pairs,
     is_draining: bool,
@@ -90,6 +101,9 @@ impl Engine {
             budget,
             dirty: VecDeque::new(),
             timers: BTreeSet::new(),
+            ownerless: BTreeSet::new(),
+            has_closed: false,
+            settled_at: Instant::default(),
             finish_now: Vec::new(),
             turn: 0,
             notices: Notices::default(),
@@ -104,6 +118,7 @@ impl Engine {
             subscribers: HashMap::new(),
             interest: HashMap::new(),
             created: 0,
+            walks: VecDeque::new(),
             pairs: Pairs::default(),
             is_draining: false,
             traffic: Traffic::default(),
@@ -138,7 +153,9 @@ impl Engine {
     /// waits. `None`, and it stays, where it has something.
     pub fn take_blank(&mut self, channel: ChannelId) -> Option<Departed> {
         self.front.parties.get(channel).filter(|party| party.is_blank())?;
-        self.front.parties.remove(channel).map(Departed)
+        let mut party = self.front.parties.remove(channel)?;
+        party.release_all(&mut self.front.budget);
+        Some(Departed(party))
     }
 
     /// Takes on a channel that was taken out elsewhere, as `channel`.
@@ -181,7 +198,7 @@ impl Engine {
             Command::Disconnect(stream) => self.disconnect(channel, token, stream),
             Command::Subscribe(stream_type) => self.subscribe(now, channel, token, stream_type),
             Command::Unsubscribe(stream_type) => self.unsubscribe(channel, token, stream_type),
-            Command::List(stream_type) => self.list(channel, token, stream_type),
+            Command::List(stream_type) => self.list(now, channel, token, stream_type),
             Command::Create(properties) => self.create(now, channel, token, &properties),
             Command::Dispose(stream) => self.dispose(now, channel, token, stream, false),
             Command::DisposeTestStream(stream) => self.dispose(now, channel, token, stream, true),
@@ -206,9 +223,14 @@ impl Engine {
 
     /// Serves the channel's parked reads again.
     pub fn resume_reads(&mut self, channel: ChannelId) {
+        let Some(party) = self.front.parties.get_mut(channel) else { return };
+        if !std::mem::take(&mut party.reads_paused) {
+            return;
+        }
+        self.resume_telling(channel);
         let Engine { front, streams, views, .. } = self;
         let Some(party) = front.parties.get_mut(channel) else { return };
-        if !std::mem::take(&mut party.reads_paused) || party.parked_reads == 0 {
+        if party.parked_reads == 0 {
             return;
         }
         let places: Vec<_> = party
@@ -227,18 +249,40 @@ impl Engine {
         }
     }
 
-    /// Says what the driver holds for this engine's channels: bytes that wait to be sent, and those
-    /// of messages under way. They count against `CoreLimits::memory_bytes_max`.
-    pub fn set_outside_bytes(&mut self, unsent: u64, receiving: u64) {
-        self.front.budget.set_outside(unsent, receiving);
+    /// Says what the driver holds for a channel: bytes that wait to be sent to it alone, and those
+    /// of a message under way. They are charged to its account.
+    pub fn set_outside_bytes(&mut self, channel: ChannelId, unsent: u64, receiving: u64) {
+        let Front { parties, budget, .. } = &mut self.front;
+        let Some(party) = parties.get_mut(channel) else { return };
+        let old = std::mem::replace(&mut party.outside, Outside { unsent, receiving });
+        let (before, after) = (old.unsent + old.receiving, unsent + receiving);
+        budget.replace(&mut party.account, before, after);
+        budget.replace_receiving(old.receiving, receiving);
     }
 
-    /// Whether the memory is spent: only what is set aside may still be filled.
-    pub fn is_memory_spent(&self) -> bool {
-        self.front.budget.is_spent()
+    /// Counts bytes that outlive their channel until nobody else has them.
+    pub fn pin(&mut self, bytes: &bytes::Bytes) {
+        let now = self.front.settled_at;
+        self.front.budget.pin(now, &mut vec![bytes.clone()]);
     }
 
-    /// Whether it is spent even without the messages that are being received.
+    /// Whether the channel's account may grow: it holds no more than what is free.
+    pub fn has_room(&self, channel: ChannelId) -> bool {
+        let party = self.front.parties.get(channel);
+        party.is_none_or(|party| self.front.budget.has_room(&party.account, 0))
+    }
+
+    /// The most bytes that may wait to be sent to one channel before its reads are paused.
+    pub fn unsent_max(&self) -> u64 {
+        self.front.budget.unsent_max(&self.front.limits)
+    }
+
+    /// Whether messages that are being received hold so much that only short ones may go on.
+    pub fn is_full_of_messages(&self) -> bool {
+        self.front.budget.is_full_of_messages()
+    }
+
+    /// Whether the memory is spent even without the messages that are being received.
     pub fn is_memory_spent_but_receiving(&self) -> bool {
         self.front.budget.is_spent_but_receiving()
     }
@@ -249,16 +293,28 @@ impl Engine {
     }
 
     /// The next effect, in order.
+    #[inline]
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        self.front.effects.pop_front()
+        let front = &mut self.front;
+        loop {
+            let Some(effect) = front.effects.pop_front() else {
+                front.has_closed = false;
+                return None;
+            };
+            if !front.has_closed || front.parties.get(effect.channel()).is_some() {
+                return Some(effect);
+            }
+        }
     }
 
     /// When `handle_timeout` must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        if !self.front.dirty.is_empty() || self.can_feed() {
+        if !self.front.dirty.is_empty() || self.can_feed() || self.can_walk() {
             return Some(Instant::default());
         }
-        self.front.timers.first().map(|(at, _)| *at)
+        let look = self.front.settled_at.plus(LOOK_AT_PINNED_EACH);
+        let look = self.front.budget.has_pinned().then_some(look);
+        self.front.timers.first().map(|(at, _)| *at).into_iter().chain(look).min()
     }
 
     /// The next thing that an operator should hear of.

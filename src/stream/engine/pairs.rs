@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::access::Right;
 use crate::id::{ChannelId, StreamId, Token};
+use crate::stream::account::stream_bytes;
 use crate::stream::engine::Engine;
 use crate::stream::home::Stream;
 use crate::stream::meta::Meta;
@@ -73,9 +74,12 @@ impl Engine {
         if !party.is_some_and(|party| party.principal.has(Right::Create)) {
             return Err(Refusal::Denied(Right::Create));
         }
-        while let Err(refusal) = self.admits_pair(input_bytes, output_bytes) {
-            if !self.give_way() {
-                return Err(refusal);
+        self.admits_streams(now, &[input_bytes, output_bytes], false)?;
+        let pairs = self.front.limits.test_streams_max;
+        while self.pairs.streams() >= 2 * pairs {
+            if !self.forget_idle_pair() {
+                let error = format!("there are {pairs} pairs of test streams here; dispose some");
+                return Err(Refusal::Limit(error));
             }
         }
         let (input, output) = (self.take_id(), self.take_id());
@@ -85,7 +89,10 @@ impl Engine {
             properties.buffer_bytes = size;
             properties.history_bytes = 0;
             properties.stall_timeout = StallTimeout::Never;
-            Stream::new(Meta::new(id, self.front.me, now, &properties).into(), None)
+            let meta = Meta::new(id, self.front.me, now, &properties);
+            let mut stream = Stream::new(meta.into(), None);
+            stream.overhead = stream_bytes(&properties);
+            stream
         };
         let mut source = make(input, Direction::In, input_bytes);
         source.pumped_to = Some(source.log.start());
@@ -100,17 +107,8 @@ impl Engine {
         Ok((input, output))
     }
 
-    fn admits_pair(&self, input_bytes: u64, output_bytes: u64) -> Result<(), Refusal> {
-        let most = self.front.limits.test_streams_max;
-        if self.pairs.streams() >= 2 * most {
-            let error = format!("there are {most} pairs of test streams here; dispose some");
-            return Err(Refusal::Limit(error));
-        }
-        self.admits_streams(&[input_bytes, output_bytes])
-    }
-
-    /// Forgets the oldest pair that nobody is attached to, if there is one.
-    fn give_way(&mut self) -> bool {
+    /// Forgets the oldest pair that nobody is attached to. False where there is none.
+    pub(super) fn forget_idle_pair(&mut self) -> bool {
         let is_idle = |id: &StreamId| self.streams.get(id).is_none_or(Stream::is_unattached);
         let oldest =
             self.pairs.pumps.iter().find(|(id, pump)| is_idle(id) && is_idle(&pump.output));
@@ -181,16 +179,5 @@ impl Engine {
         if let Some(output) = output {
             streams.insert(output);
         }
-    }
-}
-
-impl Stream {
-    /// Whether no channel is attached, here or elsewhere, and none has anything parked.
-    pub(super) fn is_unattached(&self) -> bool {
-        self.readers.is_empty()
-            && self.views.is_empty()
-            && self.writers.is_empty()
-            && self.parked.is_empty()
-            && self.ending.is_none()
     }
 }

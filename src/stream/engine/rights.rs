@@ -1,5 +1,7 @@
 //! What exists for whom, and whom news reach: the two answers that commands and events go by.
 
+use std::collections::BTreeSet;
+
 use crate::access::{Principal, Right};
 use crate::id::{ChannelId, StreamId};
 use crate::stream::Refusal;
@@ -68,18 +70,12 @@ impl Engine {
     /// answered or not, cover it, and which may see it.
     pub(super) fn reached_by(&self, meta: &Meta) -> Vec<ChannelId> {
         let exact = self.subscribers.get(&*meta.stream_type).into_iter().flatten();
-        let any = (&*meta.stream_type != ANY_TYPE)
-            .then(|| self.subscribers.get(ANY_TYPE))
-            .flatten()
-            .into_iter()
-            .flatten();
+        let any = self.subscribers.get(ANY_TYPE).into_iter().flatten();
         let may_see = |channel: &ChannelId| {
             let party = self.front.parties.get(*channel);
             party.is_some_and(|party| party.principal.has(Right::See))
         };
-        let mut channels: Vec<ChannelId> = exact.chain(any).copied().filter(may_see).collect();
-        channels.sort_unstable();
-        channels.dedup();
-        channels
+        let channels: BTreeSet<ChannelId> = exact.chain(any).copied().filter(may_see).collect();
+        channels.into_iter().collect()
     }
 }

@@ -14,7 +14,10 @@ impl Engine {
     /// commands, so that many small writes leave in one reply.
     pub fn settle(&mut self, now: Instant) {
         self.front.turn += 1;
-        self.front.budget.begin_turn();
+        self.front.settled_at = now;
+        self.front.budget.begin_turn(now);
+        self.thin_out_ownerless(now);
+        self.walk_on(now);
         for channel in std::mem::take(&mut self.front.finish_now) {
             self.finish_now(now, channel);
         }
@@ -105,7 +108,11 @@ impl Engine {
     pub(super) fn forget(&mut self, id: StreamId) {
         let Some(mut stream) = self.streams.remove(&id) else { return };
         self.front.arm(id, &mut stream.timer, None);
+        let end = stream.log.end();
+        stream.log.trim(end);
+        self.front.budget.pin(self.front.settled_at, stream.log.released());
         self.front.budget.recharge(&mut stream.charged, 0);
+        self.front.unbill(&mut stream);
         self.pairs.forget(id);
         let delivery = &mut stream.readers.delivery;
         self.traffic.count(stream.type_slot, &mut stream.accepted_bytes, delivery);

@@ -37,7 +37,9 @@ impl Front {
         let Some(party) = self.parties.get_mut(channel) else { return };
         let lost = reader.untold();
         readers.delivery.count(party.door, reader.stall_timeout.into(), 0, lost);
-        party.parked_reads -= reader.reads.len();
+        for read in &reader.reads {
+            party.unpark_read(&read.token, &mut self.budget);
+        }
         self.stalls += 1;
         self.notices.push(Notice {
             stream: meta.id,

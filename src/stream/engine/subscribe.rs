@@ -1,14 +1,18 @@
 //! Interest in types of streams, announcing, and listing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::{ChannelId, StreamId, Token, WorkerId};
+use crate::stream::account::{FOUND_BYTES, listed_bytes, subscription_bytes};
 use crate::stream::engine::Engine;
 use crate::stream::engine::attach::{Manner, Site};
+use crate::stream::engine::walk::Quest;
+use crate::stream::front::Front;
 use crate::stream::message::{Asker, Body, Grant};
 use crate::stream::meta::{ANY_TYPE, Meta};
-use crate::stream::parties::{Attachment, Found, WaitingFor};
-use crate::stream::{AttachOptions, Effect, From, Refusal, Reply, StreamReport};
+use crate::stream::parties::{Attachment, Found, Waiting, WaitingFor};
+use crate::stream::{AttachOptions, Effect, Refusal, Reply, StreamReport};
 use crate::time::Instant;
 
 impl Engine {
@@ -33,48 +37,117 @@ impl Engine {
         if let Some(error) = refusal {
             return self.front.done(channel, token.clone(), Err(error));
         }
+        let cost = subscription_bytes(stream_type);
+        if let Err(error) = self.front.budget.admit(&party.account, cost) {
+            return self.front.done(channel, token.clone(), Err(error));
+        }
         let asker = party.asker();
         let stream_type: Arc<str> = stream_type.into();
-        self.subscribers.entry(stream_type.clone()).or_default().push(channel);
-        let workers = self.front.others().count();
+        if let Some(party) = self.front.parties.get_mut(channel) {
+            self.front.budget.charge(&mut party.account, cost);
+        }
+        self.subscribers.entry(stream_type.clone()).or_default().insert(channel);
         for worker in self.front.others() {
             let (asker, stream_type) = (asker.clone(), stream_type.clone());
-            let body = Body::Subscribe { asker, stream_type };
-            self.front.send(worker, body);
+            self.front.send(worker, Body::Subscribe { asker, stream_type });
         }
-        let what = WaitingFor::Subscribe { workers, stream_type, found: Vec::new() };
+        let what = WaitingFor::Subscribe {
+            workers: usize::from(self.front.workers),
+            stream_type: stream_type.clone(),
+            found: BTreeMap::new(),
+            refused: None,
+        };
         self.front.wait(channel, token, what);
-        if workers == 0 {
-            self.complete_subscribe(now, channel);
-        }
+        self.begin_walk(now, asker, stream_type, Quest::Find);
     }
 
-    /// Every worker has noted the interest.
-    pub(super) fn complete_subscribe(&mut self, now: Instant, channel: ChannelId) {
-        let Some(waiting) = self.front.take_waiting(channel) else { return };
-        let WaitingFor::Subscribe { stream_type, mut found, .. } = waiting.what else { return };
-        let Some(party) = self.front.parties.get(channel) else { return };
-        let asker = party.asker();
-        for stream in self.streams.values().filter(|stream| stream.is_seen_by(&asker)) {
-            let meta = &stream.meta;
-            let is_known = found.iter().any(|known| known.meta.id == meta.id);
-            if meta.matches(&stream_type) && stream.accepts(now, Some(channel)) && !is_known {
-                found.push(Found { meta: meta.clone(), is_new: false });
-            }
+    /// A worker, this one too, has noted the interest and has said all that lives there.
+    pub(super) fn note_found_all(&mut self, now: Instant, channel: ChannelId) {
+        let Some(party) = self.front.parties.get_mut(channel) else { return };
+        let Some(Waiting { token, what }) = &mut party.waiting else { return };
+        let WaitingFor::Subscribe { workers, stream_type, refused, .. } = what else { return };
+        *workers -= 1;
+        if *workers > 0 {
+            return;
         }
-        found.sort_by_key(|found| (found.meta.created_at, found.meta.id));
-        self.front.done(channel, waiting.token, Ok(()));
-        for Found { meta, .. } in found {
-            let Some(party) = self.front.parties.get(channel) else { return };
-            if !party.is_subscribed_to(&meta) {
+        let (token, wanted) = (token.clone(), stream_type.clone());
+        if let Some(error) = refused.take() {
+            self.drop_subscription(channel);
+            self.front.done(channel, token, Err(error));
+            return self.front.resume(channel);
+        }
+        let asker = party.asker();
+        self.front.done(channel, token, Ok(()));
+        self.begin_walk(now, asker, wanted, Quest::Tell);
+    }
+
+    /// Tells an answered subscription of some of what was found. False where there is nothing more
+    /// to do now: all is told, or the peer is to take in what it was told first (`resume_reads`).
+    pub(super) fn tell_found(&mut self, now: Instant, channel: ChannelId, most: usize) -> bool {
+        for _ in 0..most {
+            let Some(party) = self.front.parties.get_mut(channel) else { return false };
+            if party.reads_paused {
+                return false;
+            }
+            let Some(found) = party.next_found(&mut self.front.budget) else {
+                self.end_telling(channel);
+                return false;
+            };
+            let meta = found.meta;
+            let home = self.streams.get(&meta.id);
+            let is_there = match meta.home == self.front.me {
+                true => home.is_some_and(|stream| stream.accepts(now, Some(channel))),
+                false => true,
+            };
+            if is_there && !party.is_subscribed_to(&meta) {
                 self.attach_subscriber(now, channel, &meta);
                 self.tell_created(channel, &meta);
             }
         }
-        if let Some(party) = self.front.parties.get_mut(channel) {
+        true
+    }
+
+    /// Everything that was found is told, or the channel ends: the subscription is as any other.
+    pub(super) fn end_telling(&mut self, channel: ChannelId) {
+        let Front { parties, budget, .. } = &mut self.front;
+        let Some(party) = parties.get_mut(channel) else { return };
+        while party.next_found(budget).is_some() {}
+        let Some(waiting) = party.waiting.take() else { return };
+        if let WaitingFor::Subscribe { stream_type, .. } = waiting.what {
             party.subscriptions.push(stream_type);
         }
         self.front.resume(channel);
+    }
+
+    /// There was no room for what was found: nothing stays of the subscription.
+    fn drop_subscription(&mut self, channel: ChannelId) {
+        let Some(Waiting { what, .. }) = self.front.take_waiting(channel) else { return };
+        let WaitingFor::Subscribe { stream_type, found, .. } = what else { return };
+        if let Some(party) = self.front.parties.get_mut(channel) {
+            let cost = subscription_bytes(&stream_type) + found.len() as u64 * FOUND_BYTES;
+            self.front.budget.release(&mut party.account, cost);
+        }
+        for (_, found) in found {
+            if found.is_new {
+                self.leave_silently(channel, &found.meta);
+            }
+        }
+        self.lose_subscriber(channel, &stream_type);
+    }
+
+    /// Takes back what a subscription has connected and nobody was told of.
+    fn leave_silently(&mut self, channel: ChannelId, meta: &Meta) {
+        let Engine { front, views, .. } = self;
+        let Some(party) = front.parties.get_mut(channel) else { return };
+        let Some(attachment) = party.remove_attachment(meta.id, &mut front.budget) else { return };
+        party.readers -= usize::from(attachment.reader.is_some());
+        match (attachment.reader, views.get_mut(&meta.id)) {
+            (Some(key), Some(view)) => {
+                view.readers.detach(key);
+                front.mark_view(view);
+            }
+            _ => front.send(meta.home, Body::Leave { stream: meta.id, channel }),
+        }
     }
 
     /// Connects a subscriber to a stream at home here, at the oldest byte kept, unless it is
@@ -111,6 +184,7 @@ impl Engine {
             return self.front.done(channel, token.clone(), Err(error));
         };
         let stream_type = party.subscriptions.swap_remove(at);
+        self.front.budget.release(&mut party.account, subscription_bytes(&stream_type));
         self.lose_subscriber(channel, &stream_type);
         self.front.done(channel, token.clone(), Ok(()));
     }
@@ -118,7 +192,7 @@ impl Engine {
     /// Forgets a channel's interest; the last one here is told to the other workers.
     pub(super) fn lose_subscriber(&mut self, channel: ChannelId, stream_type: &Arc<str>) {
         let Some(channels) = self.subscribers.get_mut(stream_type) else { return };
-        channels.retain(|subscriber| *subscriber != channel);
+        channels.remove(&channel);
         if channels.is_empty() {
             self.subscribers.remove(stream_type);
             for worker in self.front.others() {
@@ -133,24 +207,11 @@ impl Engine {
         &mut self,
         now: Instant,
         worker: WorkerId,
-        asker: &Asker,
+        asker: Asker,
         stream_type: Arc<str>,
     ) {
-        let channel = asker.channel;
-        let mut ids: Vec<StreamId> = self
-            .streams
-            .values()
-            .filter(|stream| stream.meta.matches(&stream_type) && stream.is_seen_by(asker))
-            .filter(|stream| stream.accepts(now, Some(channel)))
-            .map(|stream| stream.meta.id)
-            .collect();
-        ids.sort_unstable();
-        self.interest.entry(stream_type).or_default().insert(worker);
-        let grants = ids
-            .into_iter()
-            .filter_map(|id| self.grant(now, asker, id, From::Oldest, false).ok())
-            .collect();
-        self.front.send(worker, Body::Subscribed { channel, grants });
+        self.interest.entry(stream_type.clone()).or_default().insert(worker);
+        self.begin_walk(now, asker, stream_type, Quest::Find);
     }
 
     /// Another worker has no subscriber to the type any more.
@@ -163,37 +224,45 @@ impl Engine {
         }
     }
 
-    /// One worker's answer to a subscription: what lives there. The channel reads from now on; it
-    /// is told when all workers have answered.
-    pub(super) fn take_subscribed(&mut self, now: Instant, channel: ChannelId, grants: Vec<Grant>) {
-        let mut live = Vec::new();
+    /// A piece of another worker's answer to a subscription: what lives there. The channel reads
+    /// from now on; it is told when all workers have answered.
+    pub(super) fn take_subscribed(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        grants: Vec<Grant>,
+        is_last: bool,
+    ) {
         for grant in grants {
             self.take_grant(&grant);
             self.give_back(channel, &grant);
             let Some(party) = self.front.parties.get(channel) else { continue };
             let attachment = party.attachments.get(&grant.meta.id);
-            let is_attached = attachment.is_some_and(Attachment::is_settled);
             // What an earlier subscription has announced may have been left on purpose.
-            let is_new = !is_attached && !party.is_subscribed_to(&grant.meta);
-            if is_new {
+            let mut is_new = !attachment.is_some_and(Attachment::is_settled)
+                && !party.is_subscribed_to(&grant.meta);
+            let is_known = attachment.is_some();
+            let is_live = attachment.is_some_and(|attachment| !attachment.is_finished);
+            if is_new && party.wants_found() {
                 let (site, options) = (Site::View(&grant), AttachOptions::default());
-                if self.attach_to(now, channel, site, options, Manner::Join).is_err() {
-                    self.give_up_grant(channel, &grant);
+                is_new =
+                    self.attach_to(now, channel, site, options, Manner::Join).is_ok() && !is_live;
+                let found = Found { meta: grant.meta.clone(), is_new };
+                let Front { parties, budget, .. } = &mut self.front;
+                let Some(party) = parties.get_mut(channel) else { continue };
+                if party.note_found(found, budget) && is_new {
+                    continue;
+                }
+                if is_new && !is_known {
+                    self.leave_silently(channel, &grant.meta);
                 }
             }
-            live.push(Found { meta: grant.meta, is_new });
-        }
-        let Some(party) = self.front.parties.get_mut(channel) else { return };
-        let Some(waiting) = &mut party.waiting else { return };
-        let WaitingFor::Subscribe { workers, found, .. } = &mut waiting.what else { return };
-        for stream in live {
-            if !found.iter().any(|known| known.meta.id == stream.meta.id) {
-                found.push(stream);
+            if !is_known {
+                self.give_up_grant(channel, &grant);
             }
         }
-        *workers -= 1;
-        if *workers == 0 {
-            self.complete_subscribe(now, channel);
+        if is_last {
+            self.note_found_all(now, channel);
         }
     }
 
@@ -238,60 +307,76 @@ impl Engine {
         }
     }
 
-    /// A channel whose subscription waits for other workers hears of the stream after its reply.
+    /// A channel whose subscription is not done hears of the stream in its turn.
     fn tell_or_note(&mut self, channel: ChannelId, meta: &Arc<Meta>) {
-        let Some(party) = self.front.parties.get_mut(channel) else { return };
+        let Front { parties, budget, effects, .. } = &mut self.front;
+        let Some(party) = parties.get_mut(channel) else { return };
         if party.is_subscribed_to(meta) {
             return self.tell_created(channel, meta);
         }
-        if let Some(waiting) = &mut party.waiting
-            && let WaitingFor::Subscribe { found, .. } = &mut waiting.what
-            && !found.iter().any(|known| known.meta.id == meta.id)
-        {
-            found.push(Found { meta: meta.clone(), is_new: true });
+        let is_answered = party.telling_of().is_some();
+        let is_noted = party.note_found(Found { meta: meta.clone(), is_new: true }, budget);
+        if !is_noted && is_answered {
+            effects.push_back(Effect::Overrun { channel });
         }
     }
 
     /// `StreamBroker.list`: each worker describes its own.
-    pub(super) fn list(&mut self, channel: ChannelId, token: &Token, stream_type: Option<&str>) {
+    pub(super) fn list(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        token: &Token,
+        stream_type: Option<&str>,
+    ) {
         let Some(party) = self.front.parties.get(channel) else { return };
         let asker = party.asker();
-        let streams = self.describe(&asker, stream_type);
-        let workers = self.front.others().count();
-        if workers == 0 {
-            return self.front.reply(channel, token.clone(), Reply::Streams(streams));
-        }
+        let wanted: Arc<str> = stream_type.unwrap_or(ANY_TYPE).into();
         for worker in self.front.others() {
-            let (asker, stream_type) = (asker.clone(), stream_type.map(Box::from));
+            let (asker, stream_type) = (asker.clone(), wanted.clone());
             self.front.send(worker, Body::List { asker, stream_type });
         }
-        self.front.wait(channel, token, WaitingFor::List { workers, streams });
+        let workers = usize::from(self.front.workers);
+        let what = WaitingFor::List { workers, streams: Vec::new(), refused: None };
+        self.front.wait(channel, token, what);
+        self.begin_walk(now, asker, wanted, Quest::List);
     }
 
-    /// The streams at home here, oldest first.
-    pub(super) fn describe(&self, asker: &Asker, stream_type: Option<&str>) -> Vec<StreamReport> {
-        let wanted = stream_type.unwrap_or(ANY_TYPE);
-        let streams = self.streams.after(None).filter_map(|id| self.streams.get(&id));
-        streams
-            .filter(|stream| stream.meta.matches(wanted) && stream.is_seen_by(asker))
-            .map(|stream| self.report_stream(stream))
-            .collect()
-    }
-
-    /// One worker's answer to `list`.
-    pub(super) fn take_listed(&mut self, channel: ChannelId, more: Vec<StreamReport>) {
-        let Some(party) = self.front.parties.get_mut(channel) else { return };
-        let Some(waiting) = &mut party.waiting else { return };
-        let WaitingFor::List { workers, streams } = &mut waiting.what else { return };
-        streams.extend(more);
-        *workers -= 1;
+    /// A piece of one worker's answer to `list`.
+    pub(super) fn take_listed(
+        &mut self,
+        channel: ChannelId,
+        more: Vec<StreamReport>,
+        is_last: bool,
+    ) {
+        let Front { parties, budget, .. } = &mut self.front;
+        let Some(party) = parties.get_mut(channel) else { return };
+        let Some(Waiting { what, .. }) = &mut party.waiting else { return };
+        let WaitingFor::List { workers, streams, refused } = what else { return };
+        let cost = more.iter().map(listed_bytes).sum();
+        if refused.is_none() {
+            match budget.admit(&party.account, cost) {
+                Ok(()) => {
+                    budget.charge(&mut party.account, cost);
+                    streams.extend(more);
+                }
+                Err(error) => {
+                    *refused = Some(error);
+                    let listed = std::mem::take(streams);
+                    budget.release(&mut party.account, listed.iter().map(listed_bytes).sum());
+                }
+            }
+        }
+        *workers -= usize::from(is_last);
         if *workers > 0 {
             return;
         }
-        let mut streams = std::mem::take(streams);
+        let (mut streams, refused) = (std::mem::take(streams), refused.take());
+        budget.release(&mut party.account, streams.iter().map(listed_bytes).sum());
         streams.sort_by_key(|stream| (stream.created_at, stream.id));
         if let Some(waiting) = self.front.take_waiting(channel) {
-            self.front.reply(channel, waiting.token, Reply::Streams(streams));
+            let result = refused.map_or(Ok(streams), Err);
+            self.front.reply(channel, waiting.token, Reply::Streams(result));
         }
         self.front.resume(channel);
     }

@@ -34,7 +34,9 @@ impl Engine {
         let Some(key) = party.attachments.get(&id).and_then(|attachment| attachment.reader) else {
             return false;
         };
-        party.parked_reads += 1;
+        if !party.park_read(token, &mut front.budget) {
+            return false;
+        }
         let read = ParkedRead { token: token.clone(), size };
         if let Some(stream) = streams.get_mut(&id) {
             stream.readers.park(key, read);
@@ -77,6 +79,10 @@ impl Engine {
         if pending >= front.limits.pending_per_channel_max {
             let error = format!("the channel has {pending} commands pending");
             return self.refuse_read(channel, token, Refusal::Limit(error));
+        }
+        if attachment.reader.is_some() {
+            let error = front.budget.refusal(&party.account);
+            return self.refuse_read(channel, token, error);
         }
         if attachment.can_read && attachment.meta.direction == Direction::Bus {
             return self.read_first(now, channel, token, id, size);
@@ -156,7 +162,9 @@ impl Engine {
         let may_pause = is_silent && !stream.may_be_read_by(channel);
         let rest = (len - taken) as u64;
         let (limits, budget) = (&front.limits, &front.budget);
-        if let Err(error) = limits.admit_parked(budget, may_pause, parked_bytes, pending, rest) {
+        if let Err(error) =
+            limits.admit_parked(budget, &party.account, may_pause, parked_bytes, pending, rest)
+        {
             return front.done(channel, token.clone(), Err(error));
         }
         if taken > 0 {
@@ -178,7 +186,7 @@ impl Engine {
             stream.is_timer_stale = true;
         }
         front.mark(stream);
-        front.count_parked(channel, len as u64, may_pause);
+        front.count_parked(channel, token, len as u64, may_pause);
     }
 
     fn write_there(&mut self, channel: ChannelId, token: &Token, id: StreamId, data: Payload<'_>) {
@@ -200,14 +208,16 @@ impl Engine {
         let may_pause = is_silent && !may_be_read;
         let len = data.len() as u64;
         let (limits, budget) = (&front.limits, &front.budget);
-        if let Err(error) = limits.admit_parked(budget, may_pause, parked_bytes, pending, len) {
+        if let Err(error) =
+            limits.admit_parked(budget, &party.account, may_pause, parked_bytes, pending, len)
+        {
             return front.done(channel, token.clone(), Err(error));
         }
         attachment.remote_pending += 1;
         let home = meta.home;
         let data = rest_of(&data, 0);
         front.send(home, Body::Write { stream: id, channel, token: token.clone(), data });
-        front.count_parked(channel, len, may_pause);
+        front.count_parked(channel, token, len, may_pause);
         front.pause_if_congested(channel, home);
     }
 
@@ -268,14 +278,14 @@ impl Engine {
         let home = attachment.meta.home;
         let is_finished = attachment.is_finished;
         if home == front.me {
-            front.count_parked(channel, 0, false);
+            front.count_parked(channel, token, 0, false);
             return self.eos_here(now, channel, token.clone(), id);
         }
         if is_finished {
             return front.done(channel, token.clone(), Err(Refusal::EndOfFile));
         }
         attachment.remote_pending += 1;
-        front.count_parked(channel, 0, false);
+        front.count_parked(channel, token, 0, false);
         front.send(home, Body::Eos { stream: id, channel, token: token.clone() });
         front.pause_if_congested(channel, home);
     }

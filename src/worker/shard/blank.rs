@@ -29,7 +29,6 @@ impl Shard {
             self.hello_deadlines.remove(&(deadline, channel));
         }
         let mut peer = self.peers.remove(channel)?;
-        self.memory.forget(&mut self.engine, &peer);
         peer.leave();
         Some(Blank { peer, party })
     }

@@ -1,26 +1,31 @@
 //! What channels hold outside of the core, and which of them wait for memory.
 //!
-//! A message of up to `short_bytes` is always taken in, since it may be the command that makes
-//! memory free. A longer one is not, once the memory is spent: the socket is not read until there
-//! is some. That could wait for ever in two cases, so they are kept out. Where the channel reads
-//! streams itself, what would free the memory may be behind the message: the channel is closed with
-//! code 4. Where nothing but such messages holds the memory, none would ever be whole: one of them
-//! at a time goes on beyond the limit, which costs one message.
+//! A message of up to `short_bytes` is taken in as long as such messages do not hold much together,
+//! since it may be the command that makes memory free. A longer one is not, where the channel's
+//! account has no room: the socket is not read until there is some. That could wait for ever in two
+//! cases, so they are kept out. Where the channel reads streams itself, what would free the memory
+//! may be behind the message: the channel is closed with code 4. Where nothing but such messages
+//! holds the memory, none would ever be whole: one of them at a time goes on beyond the limit,
+//! which costs one message.
 
 use std::collections::VecDeque;
 
 use crate::endpoint::{Held, Pause};
 use crate::id::ChannelId;
+use crate::service::{error_code, error_report};
 use crate::stream::Engine;
 use crate::time::Now;
 use crate::wire::WireError;
 use crate::worker::shard::Shard;
 use crate::worker::shard::peer::Peer;
 
-/// The sums over all channels, and the queue for memory.
+/// Unsent bytes of a channel up to which events are added whatever its account says: a peer that is
+/// merely slow while the memory is short is not given up.
+const EVENTS_BYTES_MIN: u64 = 16 << 10;
+
+/// The queue for memory.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    sum: Held,
     /// Channels with a long message under way that are not read.
     starved: VecDeque<ChannelId>,
     /// The channel whose long message may go on beyond the limit.
@@ -31,30 +36,22 @@ impl Memory {
     /// Counts what a channel holds now, in place of what it held.
     pub(super) fn count(&mut self, engine: &mut Engine, peer: &mut Peer) {
         let now = peer.endpoint.held();
-        self.replace(engine, peer.counted, now);
-        peer.counted = now;
+        replace(engine, peer, now);
     }
 
     /// Counts a message under way no more: it may be whole with the next step.
     pub(super) fn release_message(&mut self, engine: &mut Engine, peer: &mut Peer) {
         if peer.counted.receiving > 0 {
             let now = Held { receiving: 0, ..peer.counted };
-            self.replace(engine, peer.counted, now);
-            peer.counted = now;
+            replace(engine, peer, now);
         }
     }
+}
 
-    /// Counts a channel no more.
-    pub(super) fn forget(&mut self, engine: &mut Engine, peer: &Peer) {
-        self.replace(engine, peer.counted, Held::default());
-    }
-
-    fn replace(&mut self, engine: &mut Engine, old: Held, new: Held) {
-        if old != new {
-            self.sum.receiving = self.sum.receiving - old.receiving + new.receiving;
-            self.sum.unsent = self.sum.unsent - old.unsent + new.unsent;
-            engine.set_outside_bytes(self.sum.unsent, self.sum.receiving);
-        }
+fn replace(engine: &mut Engine, peer: &mut Peer, now: Held) {
+    if peer.counted != now {
+        peer.counted = now;
+        engine.set_outside_bytes(peer.id, now.unsent, now.receiving);
     }
 }
 
@@ -64,10 +61,11 @@ impl Shard {
     pub(super) fn look_after_input(&mut self, now: Now, channel: ChannelId) {
         let Some(peer) = self.peers.get_mut(channel) else { return };
         self.memory.count(&mut self.engine, peer);
-        let is_long = peer.counted.receiving > self.limits.stream.short_bytes;
-        if !is_long
-            || peer.endpoint.pauses.contains(Pause::Memory)
-            || !self.engine.is_memory_spent()
+        let receiving = peer.counted.receiving;
+        let is_long = receiving > self.limits.stream.short_bytes
+            || (receiving > self.limits.stream.stream_bytes_min
+                && self.engine.is_full_of_messages());
+        if !is_long || peer.endpoint.pauses.contains(Pause::Memory) || self.engine.has_room(channel)
         {
             return;
         }
@@ -108,10 +106,10 @@ impl Shard {
             return;
         }
         if let Some(channel) = self.memory.starved.pop_front() {
-            let is_spent = self.engine.is_memory_spent();
+            let has_room = self.engine.has_room(channel);
             let Some(peer) = self.peers.get_mut(channel) else { return };
             peer.endpoint.pauses.remove(Pause::Memory);
-            if is_spent {
+            if !has_room {
                 self.favour(channel);
             }
             self.mark_ready(channel);
@@ -122,10 +120,30 @@ impl Shard {
     pub(super) fn can_feed(&self) -> bool {
         let Some(&channel) = self.memory.starved.front() else { return false };
         let is_there = self.peers.get(channel).is_some();
-        !is_there || !self.engine.is_memory_spent() || self.may_favour()
+        !is_there || self.engine.has_room(channel) || self.may_favour()
     }
 
     fn may_favour(&self) -> bool {
         self.memory.favoured.is_none() && !self.engine.is_memory_spent_but_receiving()
+    }
+
+    /// Ends a channel that takes in no events while its account has no room for more of them:
+    /// unlike a reply, an event cannot be refused.
+    pub(super) fn look_after_events(&mut self, now: Now, channel: ChannelId) {
+        let Some(peer) = self.peers.get(channel) else { return };
+        let is_behind =
+            peer.endpoint.pauses.contains(Pause::Unsent) && peer.counted.unsent > EVENTS_BYTES_MIN;
+        if is_behind && !self.engine.has_room(channel) {
+            self.end_overrun(now, channel);
+        }
+    }
+
+    pub(super) fn end_overrun(&mut self, now: Now, channel: ChannelId) {
+        let Some(peer) = self.peers.get(channel) else { return };
+        let unsent = peer.endpoint.outbound.output.len();
+        let text = "The peer does not take in the events of its subscriptions";
+        tracing::warn!(worker = %self.me, %channel, peer = %peer.address, bytes = unsent, "{text}");
+        let report = error_report(error_code::BUFFER_OVERFLOW, now.unix_ms, text);
+        self.end_now(now, channel, Some(report));
     }
 }

@@ -299,7 +299,7 @@ impl Peer {
             Effect::Disposed { stream_type, stream, .. } => {
                 service::streams::disposed(output, zero_copy, &stream_type, stream);
             }
-            Effect::Resume { .. } | Effect::Finished { .. } => {}
+            Effect::Overrun { .. } | Effect::Resume { .. } | Effect::Finished { .. } => {}
         }
     }
 
