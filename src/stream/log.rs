@@ -16,9 +16,12 @@ const BLOCK_BYTES_MAX: usize = 32 << 10;
 const SEGMENT_BYTES_MIN: usize = 2 << 10;
 
 /// A segment of at least so many bytes is copied when no more than a quarter of it is still kept:
-/// what a stream holds is at most four times what it counts, and less than half a segment is ever
-/// copied.
-const SPARSE_BYTES_MIN: usize = 64 << 10;
+/// what a stream keeps of a segment holds at most four times what it counts (and the rest of the
+/// receive buffer, where the segment lies in one), and less than half a segment is ever copied.
+const SPARSE_BYTES_MIN: usize = 16 << 10;
+/// A gathering block of more than so many bytes, the part that is set aside for each stream, is
+/// given back when no more than a quarter of it is kept.
+const SPARSE_BLOCK_BYTES_MIN: usize = 4 << 10;
 
 /// The bytes of one stream from `start` to `end`.
 ///
@@ -189,10 +192,7 @@ impl Log {
         self.start = offset;
         while self.sealed.front().is_some_and(|segment| segment.end() <= offset) {
             let Some(segment) = self.sealed.pop_front() else { break };
-            // Fewer bytes were copied by whoever has them.
-            if segment.bytes.len() >= SEGMENT_BYTES_MIN && !segment.bytes.is_unique() {
-                self.released.push(segment.bytes);
-            }
+            self.let_go(segment.bytes);
         }
         if let Some(first) = self.sealed.front_mut() {
             first.shrink(offset);
@@ -208,8 +208,35 @@ impl Log {
                 self.active.clear();
             }
         }
+        self.give_blocks_back();
         if self.sealed.is_empty() && self.sealed.capacity() > 64 {
             self.sealed = VecDeque::new();
+        }
+    }
+
+    /// Copies what is kept into memory of its size, where it is little of the blocks that it was
+    /// gathered in. They grow anew with what comes, so that each copy is paid for by the bytes that
+    /// were let go.
+    fn give_blocks_back(&mut self) {
+        let kept = self.len() as usize;
+        if kept == 0 || self.block_bytes <= SPARSE_BLOCK_BYTES_MIN || kept > self.block_bytes / 4 {
+            return;
+        }
+        let bytes = Bytes::from(self.read_at(self.start, u64::MAX).to_vec());
+        for segment in std::mem::take(&mut self.sealed) {
+            self.let_go(segment.bytes);
+        }
+        self.sealed.push_back(Segment { at: self.start, bytes });
+        self.active = BytesMut::new();
+        self.tail = None;
+        self.block_bytes = 0;
+    }
+
+    /// Notes a segment that is needed here no more, if somebody else still has a part of it. Fewer
+    /// bytes were copied by whoever has them.
+    fn let_go(&mut self, bytes: Bytes) {
+        if bytes.len() >= SEGMENT_BYTES_MIN && !bytes.is_unique() {
+            self.released.push(bytes);
         }
     }
 
@@ -319,6 +346,25 @@ mod tests {
         log.append(&Payload::Borrowed(b"more"), 4);
         log.trim(Offset(data.len() as u64));
         assert_eq!(bytes_of(&mut log), b"more");
+    }
+
+    #[test]
+    fn a_byte_that_is_left_does_not_hold_the_blocks_it_was_gathered_in() {
+        let mut log = Log::default();
+        let data = [7; 1_000];
+        for _ in 0..100 {
+            log.append(&Payload::Borrowed(&data), data.len());
+        }
+        assert_eq!(log.block_bytes, BLOCK_BYTES_MAX);
+        let quarter = (BLOCK_BYTES_MAX / 4) as u64;
+        log.trim(log.end().back(quarter + 1));
+        assert_eq!(log.block_bytes, BLOCK_BYTES_MAX, "that much may stay where it is");
+        log.trim(log.end().back(quarter));
+        let held = log.sealed.iter().map(|segment| segment.bytes.len()).sum::<usize>();
+        assert_eq!((held as u64, log.active.capacity()), (quarter, 0));
+        log.append(&Payload::Borrowed(b"more"), 4);
+        log.trim(log.end().back(5));
+        assert_eq!(bytes_of(&mut log), b"\x07more");
     }
 
     #[test]
