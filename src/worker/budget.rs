@@ -18,6 +18,10 @@ const RECEIVE_BYTES_MIN: usize = RECEIVE_BUFFER_BYTES;
 /// The buffer that the connections of a worker are read into, one after the other.
 pub(crate) const RECEIVE_BUFFER_BYTES: usize = 64 << 10;
 
+/// Bytes read at once while half messages hold so much that each is looked at before more of it is
+/// let in: a command that frees memory fits.
+pub(crate) const RECEIVE_BYTES_SHORT: usize = 4 << 10;
+
 /// Bytes read behind the rest of a long block: the head of the next message, and little of a block
 /// in that.
 pub(crate) const READ_AHEAD_BYTES: usize = 2 << 10;

@@ -15,7 +15,8 @@ use crate::id::ChannelId;
 use crate::transport::{Received, Transport};
 use crate::wire::Output;
 use crate::worker::budget::{
-    DISCARD_BYTES_MAX, READ_AHEAD_BYTES, RECEIVE_BUFFER_BYTES, SLICES_PER_WRITE,
+    DISCARD_BYTES_MAX, READ_AHEAD_BYTES, RECEIVE_BUFFER_BYTES, RECEIVE_BYTES_SHORT,
+    SLICES_PER_WRITE,
 };
 use crate::worker::session::{Linger, Session, SessionKey, Stage};
 use crate::worker::{Poller, Ready, Worker};
@@ -138,7 +139,15 @@ impl<P: Poller> Worker<P> {
                 let room = room_behind(direct);
                 (transport.receive(&mut [block, &mut buffer[..room]]), direct)
             }
-            _ => (transport.receive(&mut [&mut buffer[..]]), 0),
+            _ => {
+                // Each read lets in what it brings before anybody can object.
+                let room = if self.shard.is_full_of_messages() {
+                    RECEIVE_BYTES_SHORT
+                } else {
+                    RECEIVE_BUFFER_BYTES
+                };
+                (transport.receive(&mut [&mut buffer[..room]]), 0)
+            }
         };
         let buffer = buffer.freeze();
         let outcome = match outcome {

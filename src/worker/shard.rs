@@ -276,6 +276,11 @@ impl Shard {
         self.peers.get(channel).is_some_and(|peer| peer.endpoint.wants_input())
     }
 
+    /// Whether messages under way hold so much that little of one should be read at once.
+    pub fn is_full_of_messages(&self) -> bool {
+        self.engine.is_full_of_messages()
+    }
+
     /// Whether the channel writes, as far as its last commands tell.
     pub fn writes(&self, channel: ChannelId) -> bool {
         self.peers.get(channel).is_some_and(|peer| peer.writes)

@@ -28,6 +28,7 @@ mod relay;
 mod reload;
 mod resume;
 mod shutdown;
+mod siege;
 mod slow_readers;
 mod stall;
 mod standstill;

@@ -97,7 +97,8 @@ impl Shard {
         if let Some(favoured) = self.memory.favoured {
             let receiving =
                 self.peers.get(favoured).map_or(0, |peer| peer.endpoint.held().receiving);
-            if receiving <= self.limits.stream.short_bytes {
+            // Any more of it may be what the others wait for.
+            if receiving <= self.limits.stream.stream_bytes_min {
                 self.memory.favoured = None;
             }
         }
