@@ -164,9 +164,10 @@ impl Siege {
         let lost = told.prompt.lost_bytes;
         self.demand("prompt lost", lost, "0", lost == 0);
         let log = self.broker.log();
-        let panics = log.lines().filter(|line| line.contains("panicked at")).count();
-        if panics > 0 {
-            self.demand("panics", panics, "0", false);
+        let mut panics = log.lines().skip_while(|line| !line.contains("panicked at"));
+        if let Some(place) = panics.next() {
+            let what = panics.next().unwrap_or_default();
+            self.demand("panic", format!("{place} {what}"), "none", false);
         }
     }
 

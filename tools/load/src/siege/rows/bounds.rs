@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Row, make_streams, plain, stats};
 use crate::siege::Siege;
@@ -11,6 +11,9 @@ use crate::siege::peer::{Peer, quoted};
 
 /// Streams that one channel may be attached to.
 const ATTACHMENTS_MAX: usize = 16_384;
+
+/// What the rows about it set `limits.keep_for` and `limits.linger` to.
+const AT_THE_BOUND_MS: u64 = 2_000;
 
 pub(super) const ROWS: &[Row] = &[
     Row::new(
@@ -49,15 +52,25 @@ fn attachments(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
     Ok(())
 }
 
+fn properties(is_kept: bool, milliseconds: u64) -> Value {
+    match is_kept {
+        true => json!({"Key": "k", "KeepFor": milliseconds}),
+        false => json!({"Linger": milliseconds}),
+    }
+}
+
 /// Streams without anybody, for as long as their creators like.
 fn ownerless(siege: &mut Siege, is_kept: bool) -> Result<()> {
     let count = siege.scaled(131_072);
-    let most = 1u64 << 40;
+    // As long as one likes where there is no bound; what there is a bound for is asked for at it.
+    let forever = properties(is_kept, 1 << 40);
+    let properties = match siege.peer()?.create("Left", &forever) {
+        Ok(_) => forever,
+        Err(_) => properties(is_kept, AT_THE_BOUND_MS),
+    };
     let mut made = 0;
     for _ in 0..64 {
         let mut peer = siege.peer()?;
-        let properties =
-            if is_kept { json!({"Key": "k", "KeepFor": most}) } else { json!({"Linger": most}) };
         let ids = peer.create_many(count / 64, |_| ("Left".to_owned(), properties.clone()))?;
         if !is_kept {
             for batch in ids.chunks(256) {

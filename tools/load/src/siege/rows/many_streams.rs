@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::{Row, make_streams, plain};
-use crate::siege::peer::{PATIENCE, Peer, quoted};
+use crate::siege::peer::{PATIENCE, Peer, quoted, show};
 use crate::siege::{Siege, now};
 
 /// Creators of the streams; none holds more than its share.
@@ -18,20 +18,20 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("subscribe-one", "one subscribe \"*\", 130,000 streams", |siege, _| {
         subscribe(siege, 1)
     })
-    .limit(768)
+    .limit(2_048)
     .prepare(|siege| many(siege, 130_000)),
     Row::new("subscribe-four", "four subscribe \"*\", 130,000 streams", |siege, _| {
         subscribe(siege, 4)
     })
-    .limit(768)
+    .limit(2_048)
     .prepare(|siege| many(siege, 130_000)),
     Row::new("stats-storm", "128 GET /stats at once, 120,000 streams", stats_storm)
-        .limit(768)
+        .limit(1_024)
         .prepare(|siege| many(siege, 120_000)),
     Row::new("stats-unread", "128 GET /stats that nobody reads, 12,000 streams", stats_unread)
         .prepare(|siege| many(siege, 12_000)),
     Row::new("creators-leave", "130,000 streams whose 64 creators close at once", creators_leave)
-        .limit(768)
+        .limit(1_024)
         .prepare(|siege| many(siege, 130_000)),
     Row::new("fan-subscribe", "1,000 subscribers that read, 8,000 streams", fan_subscribe)
         .prepare(|siege| many(siege, 8_000)),
@@ -49,10 +49,12 @@ fn subscribe(siege: &mut Siege, count: usize) -> Result<()> {
     let streams = siege.scaled(130_000);
     let mut peers: Vec<Peer> = (0..count).map(|_| siege.peer()).collect::<Result<_>>()?;
     let from = now();
-    let told: Vec<usize> = thread::scope(|scope| {
-        let told: Vec<_> = peers.iter_mut().map(|peer| scope.spawn(|| hear_all(peer))).collect();
-        told.into_iter().map(|told| told.join().unwrap_or(Ok(0)).unwrap_or(0)).collect()
+    let told: Result<Vec<usize>> = thread::scope(|scope| {
+        let told: Vec<_> =
+            peers.iter_mut().map(|peer| scope.spawn(move || hear_all(peer, streams))).collect();
+        told.into_iter().map(|told| told.join().unwrap_or(Ok(0))).collect()
     });
+    let told = told.context("subscribing")?;
     let least = told.iter().copied().min().unwrap_or(0);
     let seconds = format!("{:.2} s", from.elapsed().as_secs_f64());
     siege.note("until all are told", seconds);
@@ -61,34 +63,21 @@ fn subscribe(siege: &mut Siege, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// Subscribes to everything and counts what it is told of until that ends.
-fn hear_all(peer: &mut Peer) -> Result<usize> {
+/// Subscribes to everything and counts what it is told of until that is `wanted`, or takes too
+/// long: others go on creating streams.
+fn hear_all(peer: &mut Peer, wanted: usize) -> Result<usize> {
     let token = peer.queue("Streams", "subscribe", &[&quoted("*")]);
     peer.flush()?;
-    peer.reply(&token)?;
+    let reply = peer.reply(&token)?;
+    ensure!(reply.code() == 0, "subscribe is refused with {}", show(&reply));
+    let deadline = now() + PATIENCE;
     let mut count = 0;
-    // The broker is asked whether there is more only when nothing has come for a while.
-    let silence = Duration::from_millis(500);
-    loop {
-        match peer.message(silence)? {
-            Some(message) => count += usize::from(message.is_event("created")),
-            None => {
-                let token = peer.queue("Locator", "sync", &[]);
-                peer.flush()?;
-                let before = count;
-                loop {
-                    let message = peer.message(PATIENCE)?.context("no reply to sync")?;
-                    if message.fields.first().is_some_and(|it| it == token.as_bytes()) {
-                        break;
-                    }
-                    count += usize::from(message.is_event("created"));
-                }
-                if count == before {
-                    return Ok(count);
-                }
-            }
+    while count < wanted && now() < deadline {
+        if let Some(message) = peer.message(Duration::from_secs(1))? {
+            count += usize::from(message.is_event("created"));
         }
     }
+    Ok(count)
 }
 
 fn stats_storm(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {

@@ -148,14 +148,31 @@ fn flush_together(siege: &mut Siege, peers: &mut [Peer]) {
     siege.note("cut off", broken.into_inner());
 }
 
-/// The rows of the broker's `/stats` with this name.
+/// What the broker answers to `/stats`.
 fn stats(siege: &Siege, query: &str) -> Result<Value> {
     let request = format!("GET /stats{query}");
     let (_, answer) = siege.broker.http(&request, Duration::from_secs(30))?;
-    let text = String::from_utf8_lossy(&answer).into_owned();
-    let from = text.find("\r\n\r\n").context("a head")? + 4;
-    let body = text[from..].to_owned();
-    let start = body.find('{').context("an object")?;
-    let mut stream = serde_json::Deserializer::from_str(&body[start..]).into_iter::<Value>();
-    Ok(stream.next().context("an object")??)
+    let from = answer.windows(4).position(|part| part == b"\r\n\r\n").context("a head")?;
+    let (head, body) = answer.split_at(from + 4);
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    match head.contains("transfer-encoding: chunked") {
+        true => Ok(serde_json::from_slice(&unchunked(body).context("a body in chunks")?)?),
+        false => Ok(serde_json::from_slice(body)?),
+    }
+}
+
+/// A body without the sizes of its chunks; `None` where they are not right.
+fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let line = rest.windows(2).position(|part| part == b"\r\n")?;
+        let size = std::str::from_utf8(&rest[..line]).ok()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        let chunk = rest.get(line + 2..)?;
+        body.extend_from_slice(chunk.get(..size)?);
+        rest = chunk.get(size + 2..)?;
+    }
 }
