@@ -2,14 +2,11 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use crate::id::StreamId;
 use crate::stream::account::Account;
-use crate::stream::pinned::Pinned;
 use crate::stream::readers::READ_REPLY_BYTES_MAX;
+use crate::stream::segments::Segments;
 use crate::stream::{CoreLimits, Refusal};
-use crate::time::Instant;
 
 /// What streams may borrow for writes that must be taken whole: this part of the limit.
 const LENT_PART: u64 = 8;
@@ -48,7 +45,7 @@ pub(super) struct Budget {
     accounts: u64,
     /// Streams whose owner is gone or on another worker, but for their bytes.
     ownerless: u64,
-    pinned: Pinned,
+    segments: Segments,
     /// Of the accounts, the messages that are being received.
     receiving: u64,
     /// Handed to readers in this turn.
@@ -64,7 +61,7 @@ impl Budget {
             streams: 0,
             accounts: 0,
             ownerless: 0,
-            pinned: Pinned::default(),
+            segments: Segments::default(),
             receiving: 0,
             served: 0,
             starved: VecDeque::new(),
@@ -78,7 +75,7 @@ impl Budget {
 
     /// Everything that counts.
     pub(super) fn held(&self) -> u64 {
-        self.streams + self.accounts + self.ownerless + self.pinned.bytes()
+        self.streams + self.accounts + self.ownerless + self.segments.unsent()
     }
 
     /// What may still be held.
@@ -107,19 +104,13 @@ impl Budget {
     }
 
     /// A turn begins.
-    pub(super) fn begin_turn(&mut self, now: Instant) {
+    pub(super) fn begin_turn(&mut self) {
         self.served = 0;
-        self.pinned.look(now);
     }
 
-    /// Whether a look at what is pinned may make memory free.
-    pub(super) fn has_pinned(&self) -> bool {
-        !self.pinned.is_empty()
-    }
-
-    /// Counts segments that a log has let go until nobody else has them.
-    pub(super) fn pin(&mut self, now: Instant, segments: &mut Vec<Bytes>) {
-        segments.drain(..).for_each(|segment| self.pinned.pin(now, segment));
+    /// What counts the segments of the logs here.
+    pub(super) fn segments(&self) -> &Segments {
+        &self.segments
     }
 
     /// Bytes have been handed to a reader.
@@ -207,14 +198,20 @@ impl Budget {
     }
 
     /// Whether the sums are those of the parts.
-    pub(super) fn is_sound(&self, streams: u64, accounts: u64, ownerless: u64) -> bool {
-        (self.streams, self.accounts, self.ownerless) == (streams, accounts, ownerless)
-            && self.pinned.is_sound()
+    /// `kept`: what the logs have of counted segments.
+    pub(super) fn is_sound(&self, streams: u64, accounts: u64, ownerless: u64, kept: u64) -> bool {
+        let sums = (self.streams, self.accounts, self.ownerless, self.segments.kept());
+        sums == (streams, accounts, ownerless, kept)
     }
 
     /// Notes a stream whose parked writes lack nothing but memory. Each is noted once.
     pub(super) fn starve(&mut self, stream: StreamId) {
         self.starved.push_back(stream);
+    }
+
+    /// Whether a stream waits for memory that may come free on another thread.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.starved.is_empty() && self.segments.unsent() > 0
     }
 
     /// The stream that has waited longest.

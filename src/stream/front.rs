@@ -164,10 +164,6 @@ impl Front {
         if held != stream.charged {
             self.budget.recharge(&mut stream.charged, held);
         }
-        let released = stream.log.released();
-        if !released.is_empty() {
-            self.budget.pin(self.settled_at, released);
-        }
     }
 
     /// Answers a write or an end that was counted as pending, wherever its channel is.

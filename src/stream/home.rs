@@ -11,6 +11,7 @@ use crate::stream::meta::Meta;
 use crate::stream::park::ParkedWrites;
 use crate::stream::places::Places;
 use crate::stream::readers::Readers;
+use crate::stream::segments::Segments;
 use crate::stream::{
     Direction, Introduction, Payload, PlaceReport, ReaderReport, Refusal, StreamReport, TypeSlot,
 };
@@ -162,11 +163,11 @@ impl RemoteView {
 }
 
 impl Stream {
-    pub(super) fn new(meta: Arc<Meta>, owner: Option<Owner>) -> Stream {
+    pub(super) fn new(meta: Arc<Meta>, owner: Option<Owner>, segments: &Segments) -> Stream {
         let origin = meta.origin;
         Stream {
             meta,
-            log: Log::starting_at(origin),
+            log: Log::at_home(origin, segments),
             marks: Marks::starting_at(origin),
             readers: Readers::default(),
             places: Places::default(),

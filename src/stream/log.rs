@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use crate::id::Offset;
+use crate::stream::segments::{Kept, Segments};
 use crate::stream::{Chunks, Payload};
 
 /// The first block of a log that gathers small writes; an idle console should cost little.
@@ -37,14 +38,17 @@ pub(super) struct Log {
     block_bytes: usize,
     start: Offset,
     end: Offset,
-    /// Segments that are gone from here and of which somebody else still has a part.
-    released: Vec<Bytes>,
+    kept: Kept,
+    /// Whether another log, on another worker, counts what it shares with this one.
+    is_view: bool,
 }
 
 #[derive(Debug)]
 struct Segment {
     at: Offset,
     bytes: Bytes,
+    /// Whether the log counts it as kept.
+    is_kept: bool,
 }
 
 impl Segment {
@@ -52,20 +56,24 @@ impl Segment {
         self.at.plus(self.bytes.len() as u64)
     }
 
-    /// Gives the memory of what lies before `start` back, where that is most of it.
-    fn shrink(&mut self, start: Offset) {
-        let kept = self.end().since(start.max(self.at)) as usize;
-        if self.bytes.len() >= SPARSE_BYTES_MIN && kept <= self.bytes.len() / 4 {
-            self.bytes = Bytes::copy_from_slice(&self.bytes[self.bytes.len() - kept..]);
-            self.at = start;
-        }
+    /// What is left of it from `start` on, copied, where it is so little that it should not hold
+    /// all.
+    fn rest(&self, start: Offset) -> Option<Bytes> {
+        let left = self.end().since(start.max(self.at)) as usize;
+        let is_sparse = self.bytes.len() >= SPARSE_BYTES_MIN && left <= self.bytes.len() / 4;
+        is_sparse.then(|| Bytes::copy_from_slice(&self.bytes[self.bytes.len() - left..]))
     }
 }
 
 impl Log {
-    /// An empty log whose next byte has this offset.
-    pub(super) fn starting_at(offset: Offset) -> Log {
-        Log { start: offset, end: offset, ..Log::default() }
+    /// An empty log at the stream's home, whose next byte has this offset.
+    pub(super) fn at_home(offset: Offset, segments: &Segments) -> Log {
+        Log { start: offset, end: offset, kept: Kept::new(segments.clone()), ..Log::default() }
+    }
+
+    /// The same elsewhere: what is large it shares with the home's log, which counts it.
+    pub(super) fn in_view(offset: Offset, segments: &Segments) -> Log {
+        Log { is_view: true, ..Log::at_home(offset, segments) }
     }
 
     /// The oldest byte kept.
@@ -102,7 +110,23 @@ impl Log {
         self.seal();
         let at = self.end;
         self.end = at.plus(bytes.len() as u64);
-        self.sealed.push_back(Segment { at, bytes });
+        let segment = match self.is_view {
+            true => Segment { at, bytes, is_kept: false },
+            false => self.counted(at, bytes),
+        };
+        self.sealed.push_back(segment);
+    }
+
+    /// A segment that begins here. A shorter one is copied by whoever sends it. What a view gathers
+    /// is in no stream's account, so it counts as unsent from the first.
+    fn counted(&mut self, at: Offset, bytes: Bytes) -> Segment {
+        if bytes.len() < SEGMENT_BYTES_MIN {
+            return Segment { at, bytes, is_kept: false };
+        }
+        if !self.is_view {
+            self.kept.add(bytes.len() as u64);
+        }
+        Segment { at, bytes: self.kept.segments().count(bytes), is_kept: !self.is_view }
     }
 
     fn append_copy(&mut self, mut slice: &[u8]) {
@@ -130,7 +154,8 @@ impl Log {
         self.tail = None;
         let bytes = self.active.split().freeze();
         if at.plus(bytes.len() as u64) > self.start {
-            self.sealed.push_back(Segment { at, bytes });
+            let segment = self.counted(at, bytes);
+            self.sealed.push_back(segment);
         }
     }
 
@@ -177,7 +202,8 @@ impl Log {
         }
         let base = self.active_start();
         let begin = from.since(base) as usize;
-        let copy = Segment { at: from, bytes: Bytes::copy_from_slice(&self.active[begin..]) };
+        let bytes = Bytes::copy_from_slice(&self.active[begin..]);
+        let copy = Segment { at: from, bytes, is_kept: false };
         let slice = slice_of(&copy, from, until);
         self.tail = Some(copy);
         slice
@@ -192,10 +218,14 @@ impl Log {
         self.start = offset;
         while self.sealed.front().is_some_and(|segment| segment.end() <= offset) {
             let Some(segment) = self.sealed.pop_front() else { break };
-            self.let_go(segment.bytes);
+            self.let_go(&segment);
         }
-        if let Some(first) = self.sealed.front_mut() {
-            first.shrink(offset);
+        if let Some(rest) = self.sealed.front().and_then(|first| first.rest(offset))
+            && let Some(first) = self.sealed.pop_front()
+        {
+            self.let_go(&first);
+            let segment = self.counted(offset, rest);
+            self.sealed.push_front(segment);
         }
         if self.tail.as_ref().is_some_and(|tail| tail.end() <= offset) {
             self.tail = None;
@@ -224,30 +254,29 @@ impl Log {
         }
         let bytes = Bytes::from(self.read_at(self.start, u64::MAX).to_vec());
         for segment in std::mem::take(&mut self.sealed) {
-            self.let_go(segment.bytes);
+            self.let_go(&segment);
         }
-        self.sealed.push_back(Segment { at: self.start, bytes });
+        let segment = self.counted(self.start, bytes);
+        self.sealed.push_back(segment);
         self.active = BytesMut::new();
         self.tail = None;
         self.block_bytes = 0;
     }
 
-    /// Notes a segment that is needed here no more, if somebody else still has a part of it. Fewer
-    /// bytes were copied by whoever has them.
-    fn let_go(&mut self, bytes: Bytes) {
-        if bytes.len() >= SEGMENT_BYTES_MIN && !bytes.is_unique() {
-            self.released.push(bytes);
+    /// Counts a segment as kept no more.
+    fn let_go(&mut self, segment: &Segment) {
+        if segment.is_kept {
+            self.kept.remove(segment.bytes.len() as u64);
         }
     }
 
-    /// Segments that `trim` has let go and of which somebody else still has a part: to be taken out
-    /// by who counts them.
-    pub(super) fn released(&mut self) -> &mut Vec<Bytes> {
-        &mut self.released
+    /// What it counts as kept.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        self.kept.bytes()
     }
 
-    /// Puts older bytes in front: `chunks` begin at `from` and reach at least to `start`. What
-    /// overlaps is ignored.
+    /// Puts older bytes in front of a view: `chunks` begin at `from` and reach at least to `start`.
+    /// What overlaps is ignored.
     pub(super) fn prepend(&mut self, from: Offset, chunks: Chunks) {
         self.seal();
         let mut older = VecDeque::new();
@@ -257,7 +286,7 @@ impl Log {
                 break;
             }
             let len = self.start.since(at).min(bytes.len() as u64) as usize;
-            older.push_back(Segment { at, bytes: bytes.slice(..len) });
+            older.push_back(Segment { at, bytes: bytes.slice(..len), is_kept: false });
             at = at.plus(len as u64);
         }
         if older.is_empty() {
@@ -277,11 +306,11 @@ impl Log {
         self.start = from;
     }
 
-    /// Appends what another log has from `at` on. A gap before `at` (bytes that the other log has
+    /// Appends to a view what the home's log has from `at` on. A gap before `at` (bytes that the other log has
     /// let go) takes with it everything before it.
     pub(super) fn extend(&mut self, at: Offset, chunks: Chunks) {
         if at > self.end {
-            *self = Log::starting_at(at);
+            *self = Log::in_view(at, self.kept.segments());
         }
         let mut skip = self.end.since(at);
         for bytes in chunks {
@@ -310,7 +339,7 @@ mod tests {
 
     #[test]
     fn small_and_large_writes_come_back_in_order() {
-        let mut log = Log::starting_at(Offset(7));
+        let mut log = Log::at_home(Offset(7), &Segments::default());
         let mut model = Vec::new();
         for (round, len) in [1, 5, 3000, 2047, 2048, 40_000, 0, 9].into_iter().enumerate() {
             let data: Vec<u8> = (0..len).map(|i| (i * 7 + round) as u8).collect();
@@ -380,7 +409,7 @@ mod tests {
     fn older_bytes_go_in_front_without_overlap() {
         let mut home = Log::default();
         home.append(&Payload::Borrowed(b"0123456789"), 10);
-        let mut view = Log::starting_at(Offset(6));
+        let mut view = Log::in_view(Offset(6), &Segments::default());
         view.extend(Offset(6), home.read_at(Offset(6), 4));
         assert!(view.sealed.is_empty(), "few bytes are gathered in a view too");
         view.trim(Offset(8));
@@ -391,12 +420,52 @@ mod tests {
 
     #[test]
     fn a_gap_takes_the_older_bytes_with_it() {
-        let mut view = Log::default();
+        let mut view = Log::in_view(Offset(0), &Segments::default());
         view.extend(Offset(0), Bytes::from_static(b"abc").into());
         view.extend(Offset(9), Bytes::from_static(b"xyz").into());
         assert_eq!((view.start(), view.end()), (Offset(9), Offset(12)));
         assert_eq!(bytes_of(&mut view), b"xyz");
         view.extend(Offset(10), Bytes::from_static(b"yz!").into());
         assert_eq!(bytes_of(&mut view), b"xyz!");
+    }
+
+    #[test]
+    fn what_is_in_a_log_or_waits_to_be_sent_counts_once() {
+        let segments = Segments::default();
+        let mut log = Log::at_home(Offset(0), &segments);
+        log.append(&Payload::Owned(vec![1; 5_000].into()), 5_000);
+        log.append(&Payload::Owned(vec![2; 500].into()), 500);
+        let readers = [log.read_at(Offset(0), 5_000), log.read_at(Offset(1_000), 4_000)];
+        assert_eq!((segments.kept(), segments.unsent()), (5_000, 0));
+        log.trim(Offset(5_000));
+        assert_eq!((segments.kept(), segments.unsent()), (0, 5_000));
+        drop(readers);
+        assert_eq!(segments.unsent(), 0);
+        log.append(&Payload::Borrowed(&[3; 3_000]), 3_000);
+        let gathered = log.read_at(Offset(5_000), 3_500);
+        let block = SEGMENT_BYTES_MIN as u64;
+        assert_eq!((segments.kept(), segments.unsent()), (block, 0), "one block is full");
+        drop(log);
+        assert_eq!((segments.kept(), segments.unsent()), (0, block));
+        drop(gathered);
+        assert_eq!(segments.unsent(), 0);
+    }
+
+    #[test]
+    fn a_view_counts_what_it_gathers_and_not_what_it_shares() {
+        let segments = Segments::default();
+        let mut view = Log::in_view(Offset(0), &segments);
+        view.extend(Offset(0), Bytes::from(vec![1; 5_000]).into());
+        assert_eq!((segments.kept(), segments.unsent()), (0, 0));
+        for at in [5_000, 6_000, 7_000, 8_000] {
+            view.extend(Offset(at), Bytes::from(vec![1; 1_000]).into());
+        }
+        let gathered = view.read_at(Offset(5_000), 4_000);
+        let block = SEGMENT_BYTES_MIN as u64;
+        assert_eq!((segments.kept(), segments.unsent()), (0, block), "one block is full");
+        drop(view);
+        assert_eq!(segments.unsent(), block);
+        drop(gathered);
+        assert_eq!(segments.unsent(), 0);
     }
 }

@@ -451,6 +451,7 @@ impl Readers {
 mod tests {
     use super::*;
     use crate::id::WorkerId;
+    use crate::stream::segments::Segments;
 
     #[test]
     fn a_lost_size_beyond_32_bits_is_told_in_pieces_each_with_the_next_reply() {
@@ -458,7 +459,7 @@ mod tests {
         let start = Offset(2 * LOST_BYTES_MAX + 5);
         let now = Instant::default();
         for is_ended in [false, true] {
-            let mut log = Log::starting_at(start);
+            let mut log = Log::at_home(start, &Segments::default());
             log.append_shared("hello".into());
             let mut readers = Readers::default();
             let key = readers.attach(now, channel, Offset(0), StallTimeout::default());

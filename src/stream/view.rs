@@ -8,6 +8,7 @@ use crate::stream::home::Told;
 use crate::stream::log::Log;
 use crate::stream::meta::Meta;
 use crate::stream::readers::Readers;
+use crate::stream::segments::Segments;
 use crate::time::Instant;
 
 /// Readers of a distant stream, and the bytes that they have not read.
@@ -56,10 +57,10 @@ pub struct ViewReport {
 }
 
 impl View {
-    pub(super) fn new(meta: Arc<Meta>, position: Offset) -> View {
+    pub(super) fn new(meta: Arc<Meta>, position: Offset, segments: &Segments) -> View {
         View {
             meta,
-            log: Log::starting_at(position),
+            log: Log::in_view(position, segments),
             readers: Readers::default(),
             attaches_seen: 0,
             home_start: position,
@@ -82,8 +83,6 @@ impl View {
         let end = self.log.end();
         let floor = self.readers.floor().unwrap_or(end).min(end);
         self.log.trim(floor.max(self.home_start.min(end)));
-        // The home counts them.
-        self.log.released().clear();
     }
 
     pub(super) fn report(&mut self) -> ViewReport {

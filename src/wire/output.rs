@@ -105,9 +105,14 @@ impl Output {
         self.len - self.shared
     }
 
-    /// Whole pieces that nobody else has.
-    pub fn own_pieces(&self) -> impl Iterator<Item = &Bytes> {
-        self.pieces.iter().filter(|piece| !piece.is_shared).map(|piece| &piece.bytes)
+    /// Has `with` put the same bytes in place of what nobody else has, to count them elsewhere.
+    pub fn replace_own(&mut self, mut with: impl FnMut(Bytes) -> Bytes) {
+        self.seal();
+        for piece in self.pieces.iter_mut().filter(|piece| !piece.is_shared) {
+            self.shared += piece.bytes.len();
+            piece.bytes = with(std::mem::take(&mut piece.bytes));
+            piece.is_shared = true;
+        }
     }
 
     /// Whether everything is sent.
@@ -257,6 +262,24 @@ mod tests {
         }
         output.advance(output.len());
         assert_eq!(output.own_bytes(), 0);
+    }
+
+    #[test]
+    fn what_is_counted_elsewhere_is_our_own_no_more() {
+        let mut output = Output::default();
+        output.put_slice(b"some ");
+        output.put_shared(vec![b'.'; 3000].into());
+        output.put_own(vec![b'!'; 3000].into());
+        output.put_slice(b" more");
+        let before = output.to_vec();
+        output.advance(2);
+        let mut counted = 0;
+        output.replace_own(|bytes| {
+            counted += bytes.len();
+            bytes
+        });
+        assert_eq!((counted, output.own_bytes()), (3 + 3000 + 5, 0));
+        assert_eq!(output.to_vec(), before[2..]);
     }
 
     #[test]

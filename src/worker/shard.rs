@@ -346,8 +346,9 @@ impl Shard {
             if let Some(peer) = self.peers.remove(channel) {
                 self.errors += peer.errors();
                 self.forget_end_deadlines();
-                let output = peer.endpoint.outbound.output;
-                output.own_pieces().for_each(|piece| self.engine.pin(piece));
+                // Its account is gone with it.
+                let mut output = peer.endpoint.outbound.output;
+                output.replace_own(|bytes| self.engine.count_unsent(bytes));
                 return Some((channel, output));
             }
         }
@@ -388,7 +389,8 @@ impl Shard {
         }
         let hello = self.hello_deadlines.first().map(|(deadline, _)| *deadline);
         let end = self.end_deadlines.front().map(|(deadline, _)| *deadline);
-        [hello, end, self.engine.next_deadline()].into_iter().flatten().min()
+        let memory = self.next_look_for_memory();
+        [hello, end, memory, self.engine.next_deadline()].into_iter().flatten().min()
     }
 
     /// Lets time pass.

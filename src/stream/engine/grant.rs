@@ -52,7 +52,8 @@ impl Engine {
     pub(super) fn take_grant(&mut self, grant: &Grant) {
         let Some(attaches) = grant.attach else { return };
         let view = self.views.entry(grant.meta.id).or_insert_with(|| {
-            let mut view = View::new(grant.meta.clone(), grant.sent_from);
+            let segments = self.front.budget.segments();
+            let mut view = View::new(grant.meta.clone(), grant.sent_from, segments);
             view.type_slot = self.traffic.name(&grant.meta.stream_type);
             view.into()
         });

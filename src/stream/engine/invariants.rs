@@ -16,10 +16,11 @@ impl Engine {
     /// Something does not hold; the text says what.
     pub fn check_invariants(&self) {
         let mut elsewhere: FxHashMap<ChannelId, Elsewhere> = FxHashMap::default();
-        let (mut streams, mut ownerless) = (0, 0);
+        let (mut streams, mut ownerless, mut kept) = (0, 0, 0);
         for stream in self.streams.values() {
             check_stream(stream);
             streams += stream.charged;
+            kept += stream.log.kept_bytes();
             match stream.payer {
                 Payer::Unbilled => panic!("{}: nobody is charged", stream.meta.id),
                 Payer::Nobody => ownerless += stream.overhead,
@@ -54,7 +55,7 @@ impl Engine {
             assert!(party.reads == 0 && party.readers == 0, "{id} is gone and still reads");
         }
         assert!(
-            self.front.budget.is_sound(streams, accounts, ownerless),
+            self.front.budget.is_sound(streams, accounts, ownerless, kept),
             "{:?}",
             self.front.budget
         );

@@ -71,7 +71,8 @@ impl Engine {
             party.owned.insert(id);
         }
         let meta = Meta::new(id, self.front.me, now, properties);
-        let mut stream = Stream::new(meta.into(), Some(owner));
+        let segments = self.front.budget.segments();
+        let mut stream = Stream::new(meta.into(), Some(owner), segments);
         stream.key = properties.key.as_deref().map(Box::from);
         stream.is_held = properties.hold;
         stream.overhead = overhead;

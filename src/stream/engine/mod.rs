@@ -53,8 +53,9 @@ use crate::time::Instant;
 
 pub use writes::Writes;
 
-/// How often at least it is looked whether what streams have let go has been sent.
-const LOOK_AT_PINNED_EACH: Duration = Duration::from_secs(1);
+/// How often at least it is looked, while a stream waits for memory, whether another worker has
+/// sent what it had of it.
+const LOOK_FOR_MEMORY_EACH: Duration = Duration::from_millis(20);
 
 /// The first bound of how long writes wait: 2^20 ns, about a millisecond.
 const PARK_TIME_SHIFT: u32 = 20;
@@ -260,10 +261,9 @@ impl Engine {
         budget.replace_receiving(old.receiving, receiving);
     }
 
-    /// Counts bytes that outlive their channel until nobody else has them.
-    pub fn pin(&mut self, bytes: &bytes::Bytes) {
-        let now = self.front.settled_at;
-        self.front.budget.pin(now, &mut vec![bytes.clone()]);
+    /// Counts bytes that outlive their channel until nobody holds what is returned.
+    pub fn count_unsent(&self, bytes: bytes::Bytes) -> bytes::Bytes {
+        self.front.budget.segments().count(bytes)
     }
 
     /// Whether the channel's account may grow: it holds no more than what is free.
@@ -312,8 +312,8 @@ impl Engine {
         if !self.front.dirty.is_empty() || self.can_feed() || self.can_walk() {
             return Some(Instant::default());
         }
-        let look = self.front.settled_at.plus(LOOK_AT_PINNED_EACH);
-        let look = self.front.budget.has_pinned().then_some(look);
+        let look = self.front.settled_at.plus(LOOK_FOR_MEMORY_EACH);
+        let look = self.front.budget.is_awaited().then_some(look);
         self.front.timers.first().map(|(at, _)| *at).into_iter().chain(look).min()
     }
 

@@ -90,7 +90,7 @@ impl Engine {
             properties.history_bytes = 0;
             properties.stall_timeout = StallTimeout::Never;
             let meta = Meta::new(id, self.front.me, now, &properties);
-            let mut stream = Stream::new(meta.into(), None);
+            let mut stream = Stream::new(meta.into(), None, self.front.budget.segments());
             stream.overhead = stream_bytes(&properties);
             stream
         };

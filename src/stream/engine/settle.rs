@@ -15,7 +15,7 @@ impl Engine {
     pub fn settle(&mut self, now: Instant) {
         self.front.turn += 1;
         self.front.settled_at = now;
-        self.front.budget.begin_turn(now);
+        self.front.budget.begin_turn();
         self.thin_out_ownerless(now);
         self.walk_on(now);
         for channel in std::mem::take(&mut self.front.finish_now) {
@@ -108,9 +108,6 @@ impl Engine {
     pub(super) fn forget(&mut self, id: StreamId) {
         let Some(mut stream) = self.streams.remove(&id) else { return };
         self.front.arm(id, &mut stream.timer, None);
-        let end = stream.log.end();
-        stream.log.trim(end);
-        self.front.budget.pin(self.front.settled_at, stream.log.released());
         self.front.budget.recharge(&mut stream.charged, 0);
         self.front.unbill(&mut stream);
         self.pairs.forget(id);

@@ -9,12 +9,13 @@
 //! which costs one message.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::endpoint::{Held, Pause};
 use crate::id::ChannelId;
 use crate::service::{error_code, error_report};
 use crate::stream::Engine;
-use crate::time::Now;
+use crate::time::{Instant, Now};
 use crate::wire::WireError;
 use crate::worker::shard::Shard;
 use crate::worker::shard::peer::Peer;
@@ -22,6 +23,10 @@ use crate::worker::shard::peer::Peer;
 /// Unsent bytes of a channel up to which events are added whatever its account says: a peer that is
 /// merely slow while the memory is short is not given up.
 const EVENTS_BYTES_MIN: u64 = 16 << 10;
+
+/// How often at least it is looked, while a channel waits for memory, whether another worker has
+/// sent what it had of it.
+const LOOK_FOR_MEMORY_EACH: Duration = Duration::from_millis(20);
 
 /// The queue for memory.
 #[derive(Debug, Default)]
@@ -122,6 +127,12 @@ impl Shard {
         let Some(&channel) = self.memory.starved.front() else { return false };
         let is_there = self.peers.get(channel).is_some();
         !is_there || self.engine.has_room(channel) || self.may_favour()
+    }
+
+    /// When to look for memory next.
+    pub(super) fn next_look_for_memory(&self) -> Option<Instant> {
+        let look = self.now.instant.plus(LOOK_FOR_MEMORY_EACH);
+        (!self.memory.starved.is_empty()).then_some(look)
     }
 
     fn may_favour(&self) -> bool {
