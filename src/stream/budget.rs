@@ -11,6 +11,9 @@ use crate::stream::{CoreLimits, Refusal};
 /// What streams may borrow for writes that must be taken whole: this part of the limit.
 const LENT_PART: u64 = 8;
 
+/// Messages that are being received may hold this part of the limit on top of it.
+const MESSAGES_PART: u64 = 8;
+
 /// What every account may have, whatever others hold: a stream or two, a few attachments. It is
 /// about what a channel costs anyway.
 const ACCOUNT_BYTES_MIN: u64 = 16 << 10;
@@ -48,10 +51,55 @@ pub(super) struct Budget {
     segments: Segments,
     /// Of the accounts, the messages that are being received.
     receiving: u64,
+    /// Of those, the one that goes on beyond the limit.
+    beyond: u64,
+    /// Of the accounts, writes that were parked though there was no room: refusing them would have
+    /// lost what an agent says.
+    overparked: Overparked,
     /// Handed to readers in this turn.
     served: u64,
     /// Streams with parked writes that only lack memory.
     starved: VecDeque<StreamId>,
+}
+
+/// Writes that were parked without room for them, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Overparked {
+    /// Those that came in messages short enough not to wait for room.
+    pub(super) short: u64,
+    /// That of the message that went on beyond the limit.
+    pub(super) long: u64,
+}
+
+impl Overparked {
+    pub(super) fn sum(self) -> u64 {
+        self.short + self.long
+    }
+
+    /// What is left of it where no more than `most` is parked. One write at a time is parked
+    /// without room, so this is all or nothing.
+    pub(super) fn at_most(self, most: u64) -> Overparked {
+        let long = self.long.min(most);
+        Overparked { short: self.short.min(most - long), long }
+    }
+}
+
+impl std::ops::AddAssign for Overparked {
+    fn add_assign(&mut self, other: Overparked) {
+        self.short += other.short;
+        self.long += other.long;
+    }
+}
+
+/// What the sums of a budget should be, from what is there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Parts {
+    pub(super) streams: u64,
+    pub(super) accounts: u64,
+    pub(super) ownerless: u64,
+    pub(super) overparked: Overparked,
+    /// Of counted segments, what logs have.
+    pub(super) kept: u64,
 }
 
 impl Budget {
@@ -63,6 +111,8 @@ impl Budget {
             ownerless: 0,
             segments: Segments::default(),
             receiving: 0,
+            beyond: 0,
+            overparked: Overparked::default(),
             served: 0,
             starved: VecDeque::new(),
         }
@@ -78,9 +128,12 @@ impl Budget {
         self.streams + self.accounts + self.ownerless + self.segments.unsent()
     }
 
-    /// What may still be held.
+    /// What may still be held. What could not wait for room comes on top, so that a newcomer finds
+    /// some: short messages under way, which may be the commands that make memory free, the one
+    /// that goes on beyond the limit, and writes parked without room.
     pub(super) fn free(&self) -> u64 {
-        self.max.saturating_sub(self.held())
+        let short = (self.receiving - self.beyond).min(self.max / MESSAGES_PART);
+        self.max.saturating_sub(self.held() - (short + self.beyond + self.overparked.sum()))
     }
 
     /// What streams may still grow by beyond what is set aside for them.
@@ -100,7 +153,7 @@ impl Budget {
 
     /// Whether messages that are being received hold so much that only short ones may go on.
     pub(super) fn is_full_of_messages(&self) -> bool {
-        self.receiving > self.max / 8
+        self.receiving - self.beyond + self.overparked.short > self.max / MESSAGES_PART
     }
 
     /// A turn begins.
@@ -184,6 +237,17 @@ impl Budget {
         self.receiving = self.receiving - old + new;
     }
 
+    /// So much of them is of the one message that goes on beyond the limit.
+    pub(super) fn set_beyond(&mut self, bytes: u64) {
+        self.beyond = bytes;
+    }
+
+    /// What a party has parked without room is `new` in place of `old`.
+    pub(super) fn replace_overparked(&mut self, old: Overparked, new: Overparked) {
+        self.overparked.short = self.overparked.short - old.short + new.short;
+        self.overparked.long = self.overparked.long - old.long + new.long;
+    }
+
     pub(super) fn charge_ownerless(&mut self, bytes: u64) {
         self.ownerless += bytes;
     }
@@ -198,10 +262,12 @@ impl Budget {
     }
 
     /// Whether the sums are those of the parts.
-    /// `kept`: what the logs have of counted segments.
-    pub(super) fn is_sound(&self, streams: u64, accounts: u64, ownerless: u64, kept: u64) -> bool {
-        let sums = (self.streams, self.accounts, self.ownerless, self.segments.kept());
-        sums == (streams, accounts, ownerless, kept)
+    pub(super) fn is_sound(&self, parts: &Parts) -> bool {
+        let kept = self.segments.kept();
+        let Budget { streams, accounts, ownerless, overparked, .. } = *self;
+        *parts == Parts { streams, accounts, ownerless, overparked, kept }
+            && self.beyond <= self.receiving
+            && self.receiving + overparked.sum() <= accounts
     }
 
     /// Notes a stream whose parked writes lack nothing but memory. Each is noted once.

@@ -36,6 +36,8 @@ pub(super) struct Front {
     /// Whether a channel has gone that effects may still name.
     pub(super) has_closed: bool,
     pub(super) settled_at: Instant,
+    /// Whose message goes on beyond the limit.
+    pub(super) favoured: Option<ChannelId>,
     /// Channels whose end was asked for while a command waited that is answered now.
     pub(super) finish_now: Vec<ChannelId>,
     /// Counts calls of `settle`.
@@ -133,10 +135,10 @@ impl Front {
         let Some(party) = self.parties.get_mut(id) else { return };
         party.parked_writes += 1;
         party.parked_bytes += bytes;
-        let cost = write_bytes(token, bytes);
-        party.parked_cost += cost;
-        self.budget.charge(&mut party.account, cost);
-        let is_over = !self.budget.has_room(&party.account, 0)
+        let is_short = bytes <= self.limits.short_bytes;
+        party.park_write(write_bytes(token, bytes), is_short, &mut self.budget);
+        let is_over = party.overparked.sum() > 0
+            || !self.budget.has_room(&party.account, 0)
             || party.parked_bytes >= self.limits.parked_bytes_pause
             || party.pending() >= self.limits.pending_per_channel_max;
         if may_pause && is_over {
@@ -189,9 +191,7 @@ impl Front {
         let Some(party) = self.parties.get_mut(id) else { return };
         party.parked_writes -= 1;
         party.parked_bytes -= size;
-        let cost = write_bytes(token, size);
-        party.parked_cost -= cost;
-        self.budget.release(&mut party.account, cost);
+        party.unpark_write(write_bytes(token, size), &mut self.budget);
         let is_below = party.parked_bytes <= bytes && party.pending() <= count;
         if party.parks_too_much && is_below {
             party.parks_too_much = false;

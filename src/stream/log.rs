@@ -306,8 +306,8 @@ impl Log {
         self.start = from;
     }
 
-    /// Appends to a view what the home's log has from `at` on. A gap before `at` (bytes that the other log has
-    /// let go) takes with it everything before it.
+    /// Appends to a view what the home's log has from `at` on. A gap before `at` (bytes that the
+    /// home has let go) takes with it everything before it.
     pub(super) fn extend(&mut self, at: Offset, chunks: Chunks) {
         if at > self.end {
             *self = Log::in_view(at, self.kept.segments());

@@ -11,7 +11,7 @@ use crate::id::{ChannelId, Door, Offset, StreamId, Token};
 use crate::stream::account::{
     ATTACHMENT_BYTES, Account, FOUND_BYTES, READ_BYTES, listed_bytes, subscription_bytes,
 };
-use crate::stream::budget::Budget;
+use crate::stream::budget::{Budget, Overparked};
 use crate::stream::home::Owner;
 use crate::stream::message::Asker;
 use crate::stream::meta::Meta;
@@ -56,6 +56,8 @@ pub(super) struct Party {
     pub(super) parked_bytes: u64,
     /// What the parked writes are charged with.
     pub(super) parked_cost: u64,
+    /// Of that, what was parked without room for it.
+    pub(super) overparked: Overparked,
     /// Parked reads that are paid for: the first few of each party, and what it is charged with.
     pub(super) reads_paid: usize,
     /// What the driver holds for it: bytes that wait to be sent to it alone, and those of a message
@@ -205,6 +207,7 @@ impl Party {
             parked_writes: 0,
             parked_bytes: 0,
             parked_cost: 0,
+            overparked: Overparked::default(),
             reads_paid: READS_FREE,
             outside: Outside::default(),
             account: Account::default(),
@@ -344,11 +347,37 @@ impl Party {
         }
     }
 
+    /// Charges a parked write, whether there is room for it or not. `is_short`: its message did not
+    /// wait for room.
+    pub(super) fn park_write(&mut self, cost: u64, is_short: bool, budget: &mut Budget) {
+        if !budget.has_room(&self.account, cost) {
+            let mut overparked = self.overparked;
+            let sum = if is_short { &mut overparked.short } else { &mut overparked.long };
+            *sum += cost;
+            self.set_overparked(overparked, budget);
+        }
+        self.parked_cost += cost;
+        budget.charge(&mut self.account, cost);
+    }
+
+    /// A parked write is answered. Those without room were parked last.
+    pub(super) fn unpark_write(&mut self, cost: u64, budget: &mut Budget) {
+        self.parked_cost -= cost;
+        budget.release(&mut self.account, cost);
+        self.set_overparked(self.overparked.at_most(self.parked_cost), budget);
+    }
+
+    fn set_overparked(&mut self, overparked: Overparked, budget: &mut Budget) {
+        budget.replace_overparked(self.overparked, overparked);
+        self.overparked = overparked;
+    }
+
     /// Releases everything that the party was charged with: it goes.
     pub(super) fn release_all(&mut self, budget: &mut Budget) {
         let held = self.account.held;
         budget.release(&mut self.account, held);
         budget.replace_receiving(self.outside.receiving, 0);
+        self.set_overparked(Overparked::default(), budget);
         self.outside = Outside::default();
         self.reads_paid = READS_FREE;
     }

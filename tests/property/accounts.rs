@@ -460,3 +460,56 @@ fn what_viewers_do_not_take_in_counts_once_and_holds_up_nobody() {
     cluster.rest();
     assert!(held(&cluster, 0) < MAX / 2, "{}", held(&cluster, 0));
 }
+
+#[test]
+fn a_message_that_goes_on_beyond_the_limit_takes_no_room_from_others() {
+    let mut cluster = cluster(1);
+    let [long, other] = [cluster.open(0), cluster.open(0)];
+    let engine = &mut cluster.engines[0];
+    engine.set_outside_bytes(long, 0, 2 * MAX);
+    assert!(!engine.has_room(long) && !engine.is_memory_spent_but_receiving());
+    engine.favour(Some(long));
+    engine.set_outside_bytes(long, 0, 3 * MAX);
+    assert!(!engine.has_room(long), "nothing else of it finds room");
+    others_go_on(&mut cluster);
+    let engine = &mut cluster.engines[0];
+    // Half of the limit and of the part that messages under way may have on top.
+    let most = MAX * 9 / 16;
+    engine.set_outside_bytes(other, 0, most);
+    assert!(engine.has_room(other));
+    engine.set_outside_bytes(other, 0, most + 1);
+    assert!(!engine.has_room(other), "what others may hold is bounded as before");
+    engine.set_outside_bytes(other, 0, 0);
+    cluster.close(long);
+    assert_eq!((cluster.engines[0].favoured(), held(&cluster, 0)), (None, 0));
+    cluster.engines[0].check_invariants();
+}
+
+#[test]
+fn writes_parked_without_room_take_none_from_others_and_stop_what_comes_behind_them() {
+    let mut cluster = cluster(1);
+    let hold = Properties { buffer_bytes: 4 * MAX, hold: true, ..small(StallTimeout::Never) };
+    let mut agents = Vec::new();
+    while !cluster.engines[0].is_full_of_messages() {
+        assert!(agents.len() < 100, "nothing bounds it");
+        let agent = cluster.open(0);
+        let stream = create(&mut cluster, agent, &hold).expect("room for others");
+        while !cluster.channels[&agent].waits {
+            let data = Payload::Owned(vec![b'x'; 16 << 10].into());
+            cluster.send(agent, "write", Command::Write { stream, data });
+            cluster.rest();
+        }
+        agents.push(agent);
+        cluster.engines[0].check_invariants();
+        others_go_on(&mut cluster);
+    }
+    assert!(agents.len() > 2, "several parked without room");
+    // An eighth is lent to streams, an eighth is for what is parked so, and one is over.
+    assert!(held(&cluster, 0) <= MAX + MAX / 4 + (32 << 10), "{}", held(&cluster, 0));
+    for agent in agents {
+        cluster.close(agent);
+        cluster.rest();
+        cluster.engines[0].check_invariants();
+    }
+    assert!(!cluster.engines[0].is_full_of_messages());
+}

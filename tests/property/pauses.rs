@@ -52,3 +52,21 @@ fn an_answer_lets_no_channel_go_on_that_waits_for_a_long_queue() {
     assert_eq!(answers(&mut cluster, one), 1);
     assert!(!cluster.channels[&one].waits);
 }
+
+#[test]
+fn who_creates_waits_while_a_worker_does_not_take_in_what_it_is_told() {
+    let limits = CoreLimits { outgoing_messages_pause: QUEUE_PAUSE, ..CoreLimits::default() };
+    let mut cluster = Cluster::new(7, 2, 1, &limits);
+    let subscriber = cluster.open(1);
+    cluster.send(subscriber, "subscribe", Command::Subscribe("log"));
+    cluster.rest();
+    let owner = cluster.open(0);
+    let create = |cluster: &mut Cluster| {
+        cluster.send(owner, "create", Command::Create(Box::new(Properties::new("log"))));
+        cluster.channels[&owner].waits
+    };
+    assert!((1..QUEUE_PAUSE).all(|_| !create(&mut cluster)), "below the bound");
+    assert!(create(&mut cluster), "at the bound");
+    cluster.rest();
+    assert!(!cluster.channels[&owner].waits, "all is told");
+}

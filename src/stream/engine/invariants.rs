@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::id::ChannelId;
+use crate::stream::budget::Parts;
 use crate::stream::engine::Engine;
 use crate::stream::home::{Payer, Stream};
 use crate::stream::readers::Reader;
@@ -16,14 +17,14 @@ impl Engine {
     /// Something does not hold; the text says what.
     pub fn check_invariants(&self) {
         let mut elsewhere: FxHashMap<ChannelId, Elsewhere> = FxHashMap::default();
-        let (mut streams, mut ownerless, mut kept) = (0, 0, 0);
+        let mut parts = Parts::default();
         for stream in self.streams.values() {
             check_stream(stream);
-            streams += stream.charged;
-            kept += stream.log.kept_bytes();
+            parts.streams += stream.charged;
+            parts.kept += stream.log.kept_bytes();
             match stream.payer {
                 Payer::Unbilled => panic!("{}: nobody is charged", stream.meta.id),
-                Payer::Nobody => ownerless += stream.overhead,
+                Payer::Nobody => parts.ownerless += stream.overhead,
                 Payer::Channel(payer) => {
                     elsewhere.entry(payer).or_default().bytes += stream.overhead
                 }
@@ -40,7 +41,6 @@ impl Engine {
             party.readers += 1;
             party.bytes += reader.reads.iter().map(|read| read.token.heap_bytes()).sum::<u64>();
         }
-        let mut accounts = 0;
         for party in self.front.parties.iter() {
             let elsewhere = elsewhere.remove(&party.id).unwrap_or_default();
             let id = party.id;
@@ -49,16 +49,14 @@ impl Engine {
             assert_eq!(party.readers, elsewhere.readers, "readers of {id}");
             let readers = party.attachments.values().filter(|a| a.reader.is_some()).count();
             assert_eq!(party.readers, readers, "attachments of {id} with a reader");
-            accounts += party.account.held;
+            parts.accounts += party.account.held;
+            parts.overparked += party.overparked;
         }
         for (id, party) in elsewhere {
             assert!(party.reads == 0 && party.readers == 0, "{id} is gone and still reads");
         }
-        assert!(
-            self.front.budget.is_sound(streams, accounts, ownerless, kept),
-            "{:?}",
-            self.front.budget
-        );
+        let budget = &self.front.budget;
+        assert!(budget.is_sound(&parts), "{budget:?} of {parts:?}");
     }
 }
 

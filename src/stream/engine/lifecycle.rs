@@ -103,7 +103,7 @@ impl Engine {
             let options = AttachOptions::default();
             let _ = self.attach_to(now, creator, Site::Home(meta.id), options, Manner::Own);
         }
-        self.announce_there(meta.id);
+        self.announce_there(meta.id, creator);
         self.announce_here(now, &meta);
     }
 
@@ -397,8 +397,8 @@ impl Engine {
 
     /// Forgets a channel and all that it owned. No effect names it afterwards.
     pub fn close(&mut self, now: Instant, channel: ChannelId) {
-        let Some(party) = self.front.parties.remove(channel) else { return };
-        let mut party = party;
+        let Some(mut party) = self.front.parties.remove(channel) else { return };
+        self.forget_favoured(channel);
         party.release_all(&mut self.front.budget);
         let subscribing = match party.waiting.map(|waiting| waiting.what) {
             Some(WaitingFor::Subscribe { stream_type, .. }) => Some(stream_type),

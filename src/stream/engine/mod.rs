@@ -105,6 +105,7 @@ impl Engine {
             ownerless: BTreeSet::new(),
             has_closed: false,
             settled_at: Instant::default(),
+            favoured: None,
             finish_now: Vec::new(),
             turn: 0,
             notices: Notices::default(),
@@ -155,6 +156,7 @@ impl Engine {
     pub fn take_blank(&mut self, channel: ChannelId) -> Option<Departed> {
         self.front.parties.get(channel).filter(|party| party.is_blank())?;
         let mut party = self.front.parties.remove(channel)?;
+        self.forget_favoured(channel);
         party.release_all(&mut self.front.budget);
         Some(Departed(party))
     }
@@ -259,6 +261,27 @@ impl Engine {
         let (before, after) = (old.unsent + old.receiving, unsent + receiving);
         budget.replace(&mut party.account, before, after);
         budget.replace_receiving(old.receiving, receiving);
+        if self.front.favoured == Some(channel) {
+            self.front.budget.set_beyond(receiving);
+        }
+    }
+
+    /// Lets one channel's message go on beyond the limit, or none.
+    pub fn favour(&mut self, channel: Option<ChannelId>) {
+        self.front.favoured = channel;
+        let party = channel.and_then(|channel| self.front.parties.get(channel));
+        self.front.budget.set_beyond(party.map_or(0, |party| party.outside.receiving));
+    }
+
+    pub(super) fn forget_favoured(&mut self, channel: ChannelId) {
+        if self.front.favoured == Some(channel) {
+            self.favour(None);
+        }
+    }
+
+    /// Whose message goes on beyond the limit.
+    pub fn favoured(&self) -> Option<ChannelId> {
+        self.front.favoured
     }
 
     /// Counts bytes that outlive their channel until nobody holds what is returned.

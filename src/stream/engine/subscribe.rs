@@ -285,7 +285,7 @@ impl Engine {
 
     /// Tells other workers with subscribers of a new stream. Each counts as a reader at its first
     /// byte until it says otherwise.
-    pub(super) fn announce_there(&mut self, id: StreamId) {
+    pub(super) fn announce_there(&mut self, id: StreamId, creator: Option<ChannelId>) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let exact = self.interest.get(&*stream.meta.stream_type).into_iter().flatten();
         let any = self.interest.get(ANY_TYPE).into_iter().flatten();
@@ -299,6 +299,9 @@ impl Engine {
                 false => stream.grant_to_writer(),
             };
             self.front.send(worker, Body::Created { grant });
+            if let Some(creator) = creator {
+                self.front.pause_if_congested(creator, worker);
+            }
         }
     }
 

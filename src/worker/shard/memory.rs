@@ -33,8 +33,6 @@ const LOOK_FOR_MEMORY_EACH: Duration = Duration::from_millis(20);
 pub(super) struct Memory {
     /// Channels with a long message under way that are not read.
     starved: VecDeque<ChannelId>,
-    /// The channel whose long message may go on beyond the limit.
-    favoured: Option<ChannelId>,
 }
 
 impl Memory {
@@ -74,7 +72,7 @@ impl Shard {
         {
             return;
         }
-        if self.memory.favoured == Some(channel) || self.favour(channel) {
+        if self.engine.favoured() == Some(channel) || self.favour(channel) {
             return;
         }
         if self.engine.has_readers(channel) {
@@ -92,19 +90,19 @@ impl Shard {
     fn favour(&mut self, channel: ChannelId) -> bool {
         let may = self.may_favour();
         if may {
-            self.memory.favoured = Some(channel);
+            self.engine.favour(Some(channel));
         }
         may
     }
 
     /// Goes on with the channels that wait for memory, as far as there is some.
     pub(super) fn feed_starved(&mut self) {
-        if let Some(favoured) = self.memory.favoured {
+        if let Some(favoured) = self.engine.favoured() {
             let receiving =
                 self.peers.get(favoured).map_or(0, |peer| peer.endpoint.held().receiving);
             // Any more of it may be what the others wait for.
             if receiving <= self.limits.stream.stream_bytes_min {
-                self.memory.favoured = None;
+                self.engine.favour(None);
             }
         }
         // One a turn: what it receives then is counted before the next may go on.
@@ -136,7 +134,7 @@ impl Shard {
     }
 
     fn may_favour(&self) -> bool {
-        self.memory.favoured.is_none() && !self.engine.is_memory_spent_but_receiving()
+        self.engine.favoured().is_none() && !self.engine.is_memory_spent_but_receiving()
     }
 
     /// Ends a channel that takes in no events while its account has no room for more of them:
