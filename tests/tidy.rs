@@ -32,7 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("config", &["worker"]),
+    ("config", &["admin", "worker"]),
     ("inside", &["client", "endpoint", "id", "net", "wire", "worker"]),
     ("admin", &["client", "id", "inside", "net", "stats", "stream", "time", "worker"]),
     (

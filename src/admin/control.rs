@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::error;
 
 use crate::admin::guard::Guard;
@@ -14,9 +14,23 @@ use crate::admin::serving::Serving;
 use crate::inside::Workers;
 use crate::time::Clock;
 
-/// How long an HTTP request's head may take to come, unless the settings say otherwise. People type
-/// requests in less, and a client that keeps its connection open for longer connects again.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long HTTP clients may be silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a request's head, from the connection's begin or from the end of the last answer: so
+    /// this is also how long a connection may be idle.
+    pub head: Duration,
+    /// Between two pieces of a body whose length is known, while it is waited for.
+    pub body: Duration,
+}
+
+impl Default for Timeouts {
+    /// People type requests in less, and a client that keeps its connection open for longer
+    /// connects again.
+    fn default() -> Timeouts {
+        Timeouts { head: Duration::from_secs(30), body: Duration::from_secs(30) }
+    }
+}
 
 /// What the answers say beside the workers' numbers.
 #[derive(Clone, Debug)]
@@ -27,14 +41,15 @@ pub struct About {
     pub host: String,
     /// Started with the broker.
     pub clock: Clock,
-    /// How long an HTTP request's head may take to come, and how long a connection may be idle.
-    pub head_timeout: Duration,
+    /// Until they are changed.
+    pub timeouts: Timeouts,
 }
 
 /// The running control thread.
 #[derive(Debug)]
 pub struct Control {
     stop: oneshot::Sender<()>,
+    timeouts: watch::Sender<Timeouts>,
     thread: JoinHandle<()>,
 }
 
@@ -45,8 +60,9 @@ impl Control {
     /// What the system says.
     pub fn start(listener: TcpListener, workers: Workers, about: About) -> io::Result<Control> {
         let guard = Guard::new(listener.local_addr()?.ip(), &about.host);
-        let head_timeout = about.head_timeout;
-        let state = State::new(workers, about);
+        let (timeouts, to_requests) = watch::channel(about.timeouts);
+        let to_connections = to_requests.clone();
+        let state = State::new(workers, about, to_requests);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = Builder::new().name("weir-control".to_owned()).spawn(move || {
@@ -59,13 +75,18 @@ impl Control {
                     }
                 };
                 let routers = routers(state, guard);
-                tokio::spawn(Serving::new(listener, routers, head_timeout).run());
+                tokio::spawn(Serving::new(listener, routers, to_connections).run());
                 // Sent, or dropped with its owner: either way it is over. The runtime's end drops
                 // every connection, so that none can hold the server up.
                 let _ = stopped.await;
             });
         })?;
-        Ok(Control { stop, thread })
+        Ok(Control { stop, timeouts, thread })
+    }
+
+    /// From now on, for connections and requests that begin then.
+    pub fn change(&self, timeouts: Timeouts) {
+        self.timeouts.send_replace(timeouts);
     }
 
     /// Ends the thread and its connections.

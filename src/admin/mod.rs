@@ -20,4 +20,4 @@ mod snapshot;
 #[cfg(unix)]
 mod streams;
 
-pub use control::{About, Control, HEAD_TIMEOUT};
+pub use control::{About, Control, Timeouts};

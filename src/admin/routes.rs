@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tokio::sync::watch;
 
-use crate::admin::About;
 use crate::admin::answers::{bad_request, busy, json, no_stream, wrong_method};
 use crate::admin::gather::Gather;
 use crate::admin::guard::{Guard, Provenance};
@@ -17,6 +17,7 @@ use crate::admin::metrics::{self, Metrics, lags, plain};
 use crate::admin::pass::{Passes, Wanted};
 use crate::admin::serving::{Peer, Routers};
 use crate::admin::snapshot::Selection;
+use crate::admin::{About, Timeouts};
 use crate::id::StreamId;
 use crate::inside::{Silent, Workers};
 use crate::time::Instant;
@@ -28,13 +29,18 @@ pub(crate) struct State {
     passes: Passes,
     about: Arc<About>,
     metrics: Metrics,
+    timeouts: watch::Receiver<Timeouts>,
 }
 
 impl State {
-    pub(crate) fn new(workers: Workers, about: About) -> State {
+    pub(crate) fn new(
+        workers: Workers,
+        about: About,
+        timeouts: watch::Receiver<Timeouts>,
+    ) -> State {
         let (gather, about) = (Gather::new(workers), Arc::new(about));
         let passes = Passes::new(gather.clone(), Arc::clone(&about));
-        State { gather, passes, about, metrics: Metrics::default() }
+        State { gather, passes, about, metrics: Metrics::default(), timeouts }
     }
 
     /// Whether there is such a stream.
@@ -72,7 +78,10 @@ pub(crate) fn routers(state: State, guard: Guard) -> Routers {
     let guard = Arc::new(guard);
     // Streams over HTTP need a pair of sockets, which Windows lacks.
     #[cfg(unix)]
-    let streams = crate::admin::streams::router(state.gather.workers().clone());
+    let streams = {
+        let workers = state.gather.workers().clone();
+        crate::admin::streams::router(workers, state.timeouts.clone())
+    };
     #[cfg(not(unix))]
     let streams = Router::new();
     let full = Router::new()

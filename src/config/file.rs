@@ -75,6 +75,8 @@ mod tests {
             memory = "1GiB"
             hello_timeout = "3s"
             linger_timeout = "500ms"
+            http_head_timeout = "4s"
+            http_body_timeout = "6s"
             drain_timeout = "1m"
         "#;
         let settings = parse(Path::new("weir.toml"), text).unwrap();
@@ -100,6 +102,8 @@ mod tests {
                     memory: Some(Size(1 << 30)),
                     hello_timeout: Duration::from_secs(3),
                     linger_timeout: Duration::from_millis(500),
+                    http_head_timeout: Duration::from_secs(4),
+                    http_body_timeout: Duration::from_secs(6),
                     drain_timeout: Duration::from_secs(60),
                 },
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::admin::Timeouts;
 use crate::config::form::{self, duration, whole_number};
 use crate::config::{Address, Error, HttpAddress, LogLevel, Size};
 use crate::worker::{self, cores};
@@ -60,6 +61,12 @@ pub struct LimitSettings {
     /// Time for a peer to take in what ends its channel, and to close.
     #[serde(with = "duration")]
     pub linger_timeout: Duration,
+    /// Time for the head of an HTTP request, and for which an HTTP connection may be idle.
+    #[serde(with = "duration")]
+    pub http_head_timeout: Duration,
+    /// Time for which the body of an HTTP request that has a length may be silent.
+    #[serde(with = "duration")]
+    pub http_body_timeout: Duration,
     /// Time for all channels to close at shutdown.
     #[serde(with = "duration")]
     pub drain_timeout: Duration,
@@ -67,7 +74,7 @@ pub struct LimitSettings {
 
 impl Default for LimitSettings {
     fn default() -> LimitSettings {
-        let worker = worker::Limits::default();
+        let (worker, http) = (worker::Limits::default(), Timeouts::default());
         LimitSettings {
             // Ten thousand quiet hosts and room beside.
             channels_max: 16_384,
@@ -79,6 +86,8 @@ impl Default for LimitSettings {
             memory: None,
             hello_timeout: worker.hello_timeout,
             linger_timeout: worker.linger_timeout,
+            http_head_timeout: http.head,
+            http_body_timeout: http.body,
             // Shorter than the ten seconds that container runtimes wait before they kill.
             drain_timeout: Duration::from_secs(5),
         }
@@ -160,9 +169,14 @@ impl Settings {
                 return refuse(key, format!("too small: give at least {}", Size(least)));
             }
         }
-        let (key, hello_timeout) = entry!(self, limits.hello_timeout);
-        if hello_timeout.is_zero() {
-            return refuse(key, "no peer could connect: give 15s".to_owned());
+        for ((key, timeout), who, usual) in [
+            (entry!(self, limits.hello_timeout), "peer could connect", "15s"),
+            (entry!(self, limits.http_head_timeout), "HTTP request could come", "30s"),
+            (entry!(self, limits.http_body_timeout), "HTTP body could come", "30s"),
+        ] {
+            if timeout.is_zero() {
+                return refuse(key, format!("no {who}: give {usual}"));
+            }
         }
         Ok(self)
     }
@@ -190,6 +204,11 @@ impl Settings {
         limits.hello_timeout = given.hello_timeout;
         limits.linger_timeout = given.linger_timeout;
         limits
+    }
+
+    /// How long HTTP clients may be silent.
+    pub fn http_timeouts(&self) -> Timeouts {
+        Timeouts { head: self.limits.http_head_timeout, body: self.limits.http_body_timeout }
     }
 
     /// Takes over from `new` what can change while the server runs: the log level and all of
@@ -370,6 +389,14 @@ mod tests {
             (
                 LimitSettings { hello_timeout: Duration::ZERO, ..usual() },
                 "`limits.hello_timeout`: no peer could connect: give 15s",
+            ),
+            (
+                LimitSettings { http_head_timeout: Duration::ZERO, ..usual() },
+                "`limits.http_head_timeout`: no HTTP request could come: give 30s",
+            ),
+            (
+                LimitSettings { http_body_timeout: Duration::ZERO, ..usual() },
+                "`limits.http_body_timeout`: no HTTP body could come: give 30s",
             ),
         ]
         .map(|(given, message)| (limits(given), message))

@@ -159,6 +159,9 @@ impl Server {
         for bell in &self.bells {
             bell.ring();
         }
+        if let Some(control) = &self.control {
+            control.change(self.settings.http_timeouts());
+        }
         changes
     }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 
 use tracing::{debug, info};
 
-use crate::admin::{About, Control, HEAD_TIMEOUT};
+use crate::admin::{About, Control};
 use crate::config::Settings;
 use crate::id::WorkerId;
 use crate::inside::{self, Workers};
@@ -84,7 +84,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
                 crate::config::HttpAddress::Off => String::new(),
             },
             clock: server.clock,
-            head_timeout: HEAD_TIMEOUT,
+            timeouts: settings.http_timeouts(),
         };
         let workers =
             Workers::new(to_control, Arc::clone(&server.placement), Arc::clone(&server.tuning));

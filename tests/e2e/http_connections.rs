@@ -2,10 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::http::{Answer, request, send_head};
+use crate::support::wait::now;
 use crate::support::{PATIENCE, TestServer, wait_until};
 
 /// HTTP connections that may ask for anything.
@@ -156,6 +159,117 @@ fn a_client_that_closes_its_sending_half_is_answered() {
     let mut tail = Answer::of(socket, true);
     assert!(tail.bytes() == b"so far" && tail.is_whole);
     wait_until(PATIENCE, "it is gone", || server.stats()["totals"]["channels"] == 1);
+}
+
+/// The patience of a broker with HTTP clients, as its file has it.
+const HEAD_TIMEOUT: Duration = Duration::from_millis(400);
+const BODY_TIMEOUT: Duration = Duration::from_millis(600);
+
+fn impatient_server(folder: &Path) -> TestServer {
+    let file = folder.join("weir.toml");
+    let text = "[limits]\nhttp_head_timeout = \"400ms\"\nhttp_body_timeout = \"600ms\"\n";
+    std::fs::write(&file, text).expect("a temporary file");
+    TestServer::start_with(&["--config", file.to_str().expect("a path in UTF-8")])
+}
+
+/// Lets time go by.
+fn spend(time: Duration) {
+    let from = now();
+    wait_until(PATIENCE, "the time is over", || from.elapsed() >= time);
+}
+
+#[test]
+fn a_head_and_an_idle_connection_have_the_time_that_the_settings_say() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = impatient_server(folder.path());
+    let head = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.http_address());
+    let mut buf = [0; 512];
+    // Whoever asks often enough is served for longer than that.
+    let mut kept = connect(&server);
+    for _ in 0..4 {
+        spend(HEAD_TIMEOUT / 2);
+        kept.write_all(head.as_bytes()).expect("it is open");
+        assert!(kept.read(&mut buf).expect("an answer") > 0);
+    }
+    // One past the bound: what is idle, silent, or half-sent however busily, is closed.
+    let from = now();
+    assert_eq!(kept.read(&mut buf).expect("it is closed in good order"), 0);
+    assert!(from.elapsed() >= HEAD_TIMEOUT * 9 / 10, "{:?}", from.elapsed());
+    let mut silent = connect(&server);
+    assert_eq!(silent.read(&mut buf).expect("it is closed in good order"), 0);
+    let mut slow = connect(&server);
+    let from = now();
+    for byte in head.as_bytes().iter().cycle() {
+        spend(HEAD_TIMEOUT / 10);
+        if slow.write_all(&[*byte]).is_err() {
+            break;
+        }
+        assert!(from.elapsed() < PATIENCE, "it is cut off in the end");
+        slow.set_nonblocking(true).expect("a socket option");
+        let closed = slow.read(&mut buf);
+        slow.set_nonblocking(false).expect("a socket option");
+        match closed {
+            Ok(0) => break,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            other => panic!("{other:?} after {:?}", from.elapsed()),
+        }
+    }
+}
+
+#[test]
+fn a_body_of_known_length_has_the_time_that_the_settings_say() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = impatient_server(folder.path());
+    let upload = || {
+        let lines = ["Content-Length: 5"];
+        send_head(server.http_address(), "POST /streams?type=T&linger=60000", &lines)
+    };
+    let mut steady = upload();
+    for byte in b"bytes" {
+        spend(BODY_TIMEOUT / 2);
+        steady.write_all(&[*byte]).expect("it is open");
+    }
+    assert_eq!(Answer::of(steady, true).status, 201, "none of its pauses was too long");
+    let mut stuck = upload();
+    stuck.write_all(b"byte").expect("it is open");
+    let from = now();
+    let mut answer = Answer::of(stuck, true);
+    let text = answer.text();
+    assert!(from.elapsed() >= BODY_TIMEOUT * 9 / 10, "{:?}", from.elapsed());
+    assert_eq!((answer.status, text.contains("for 600ms")), (408, true), "{text}");
+}
+
+#[test]
+fn the_time_of_http_clients_changes_while_the_broker_runs() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("weir.toml");
+    std::fs::write(&file, "").expect("a temporary file");
+    let server = TestServer::start_with(&["--config", file.to_str().expect("a path in UTF-8")]);
+    std::fs::write(&file, "[limits]\nhttp_head_timeout = \"50ms\"\n").expect("a temporary file");
+    server.signal("HUP");
+    wait_until(PATIENCE, "it is taken over", || {
+        server.log().contains("limits.http_head_timeout taken over")
+    });
+    let mut silent = connect(&server);
+    assert_eq!(silent.read(&mut [0]).expect("it is closed in good order"), 0);
+}
+
+#[test]
+fn what_is_no_http_is_refused_as_that_and_its_connection_ends() {
+    let server = TestServer::start();
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(101));
+    for (sent, expected) in [
+        ("hello\r\n\r\n", "400"),
+        ("GET / HTTP/9.9\r\n\r\n", "400"),
+        ("GET /\u{1} HTTP/1.1\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", "400"),
+        (&many, "431"),
+    ] {
+        let mut socket = connect(&server);
+        socket.write_all(sent.as_bytes()).expect("it can be sent");
+        let answer = read_to_end(socket);
+        assert_eq!(answer.split(' ').nth(1), Some(expected), "{sent:.40}: {answer}");
+    }
 }
 
 #[test]

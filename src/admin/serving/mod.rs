@@ -30,9 +30,11 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
+use crate::admin::Timeouts;
 use crate::net::{self, AcceptError};
 
 pub(crate) use socket::PeerSocket;
@@ -79,16 +81,19 @@ pub(crate) struct Routers {
 pub(crate) struct Serving {
     listener: TcpListener,
     routers: Routers,
-    /// How long a request's head may take to come, from the connection's or the last answer's end.
-    head_timeout: Duration,
+    timeouts: watch::Receiver<Timeouts>,
     connections: Arc<Connections>,
     reserve: Reserve,
 }
 
 impl Serving {
-    pub(crate) fn new(listener: TcpListener, routers: Routers, head_timeout: Duration) -> Serving {
+    pub(crate) fn new(
+        listener: TcpListener,
+        routers: Routers,
+        timeouts: watch::Receiver<Timeouts>,
+    ) -> Serving {
         let (connections, reserve) = (Arc::default(), Reserve::new());
-        Serving { listener, routers, head_timeout, connections, reserve }
+        Serving { listener, routers, timeouts, connections, reserve }
     }
 
     /// Takes connections in, for ever.
@@ -144,7 +149,7 @@ impl Serving {
         kind: Kind,
     ) -> impl FnOnce(Open) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static {
         let (router, head_timeout) = match kind {
-            Kind::Full => (self.routers.full.clone(), self.head_timeout),
+            Kind::Full => (self.routers.full.clone(), self.timeouts.borrow().head),
             Kind::Brief => (self.routers.brief.clone(), BRIEF_TIMEOUT),
         };
         move |open| {
@@ -241,8 +246,9 @@ mod tests {
                 let router = Router::new().route("/", get(async || "ok"));
                 let routers = Routers { full: router.clone(), brief: router };
                 let listener = TcpListener::from_std(listener).unwrap();
-                let head_timeout = Duration::from_millis(150);
-                tokio::spawn(Serving::new(listener, routers, head_timeout).run());
+                let head = Duration::from_millis(150);
+                let (_keep, timeouts) = watch::channel(Timeouts { head, ..Timeouts::default() });
+                tokio::spawn(Serving::new(listener, routers, timeouts).run());
                 let _ = stopped.await;
             });
         });

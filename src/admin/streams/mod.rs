@@ -16,8 +16,9 @@ use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{get, post, put};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
+use crate::admin::Timeouts;
 use crate::admin::answers::{bad_request, no_stream, too_many};
 use crate::admin::serving::Peer;
 use crate::id::StreamId;
@@ -38,14 +39,16 @@ struct Streams {
     workers: Workers,
     tails: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    timeouts: watch::Receiver<Timeouts>,
 }
 
 /// The paths that reach into streams.
-pub(crate) fn router(workers: Workers) -> Router {
+pub(crate) fn router(workers: Workers, timeouts: watch::Receiver<Timeouts>) -> Router {
     let state = Streams {
         workers,
         tails: Arc::new(Semaphore::new(TAILS_MAX)),
         uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+        timeouts,
     };
     Router::new()
         .route("/streams", post(handle_upload).put(handle_upload))
@@ -105,8 +108,9 @@ async fn take_upload(
         Ok(options) => options,
         Err(bad) => return bad_request(bad),
     };
+    let body_timeout = state.timeouts.borrow().body;
     match state.uploads.try_acquire() {
-        Ok(_permit) => upload::upload(&state.workers, options, body, &peer).await,
+        Ok(_permit) => upload::upload(&state.workers, options, body, body_timeout, &peer).await,
         Err(_) => too_many("uploads", UPLOADS_MAX),
     }
 }

@@ -24,9 +24,6 @@ use crate::inside::{Link, LinkError, Workers};
 const WRITES_MAX: usize = 4;
 const WRITE_BYTES: usize = 64 << 10;
 
-/// How long a body whose length is known may be silent while we wait for it.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
 const PARAMETERS: &[&str] = &[
     "type",
     "name",
@@ -106,13 +103,14 @@ pub(crate) async fn upload(
     workers: &Workers,
     options: UploadOptions,
     body: Body,
+    body_timeout: Duration,
     peer: &Peer,
 ) -> Response {
     let link = match Link::open(workers, None, Door::Http, name(peer)).await {
         Ok(link) => link,
         Err(error) => return error.into_response(),
     };
-    let mut upload = Upload { link, id: String::new(), under_way: 0, accepted: 0 };
+    let mut upload = Upload { link, id: String::new(), under_way: 0, accepted: 0, body_timeout };
     let outcome = tokio::select! {
         outcome = upload.run(&options, body) => outcome,
         // While the body is not read, nothing else tells that the client has gone.
@@ -135,9 +133,8 @@ pub(crate) async fn upload(
         Err(Failure::CutOff) => bad_request("400: the body broke off\n"),
         Err(Failure::Stuck) => {
             let text = format!(
-                "408: no byte of the body has come for {} s, and {id} is cut off; a body that comes \
-                 when it likes is sent with Transfer-Encoding: chunked (curl -T -)\n",
-                BODY_TIMEOUT.as_secs()
+                "408: no byte of the body has come for {body_timeout:?}, and {id} is cut off; a body \
+                 that comes when it likes is sent with Transfer-Encoding: chunked (curl -T -)\n"
             );
             (StatusCode::REQUEST_TIMEOUT, text).into_response()
         }
@@ -149,6 +146,8 @@ struct Upload {
     id: String,
     under_way: usize,
     accepted: u64,
+    /// How long a body whose length is known may be silent while we wait for it.
+    body_timeout: Duration,
 }
 
 impl Upload {
@@ -186,7 +185,7 @@ impl Upload {
         loop {
             let frame = tokio::select! {
                 frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)) => frame,
-                () = sleep(BODY_TIMEOUT), if is_file => return Err(Failure::Stuck),
+                () = sleep(self.body_timeout), if is_file => return Err(Failure::Stuck),
                 answer = self.link.receive() => {
                     answer?.result.map_err(Failure::Refused)?;
                     self.under_way -= 1;
