@@ -10,7 +10,7 @@ use crate::places::Moment;
 /// What `create` asked for.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    pub stream_type: &'static str,
+    pub stream_type: String,
     pub direction: Direction,
     pub buffer: u64,
     pub history: u64,
@@ -45,8 +45,8 @@ pub enum Asked {
     List,
     Create(usize),
     Adopt(u64),
-    Subscribe(&'static str),
-    Unsubscribe(&'static str),
+    Subscribe(String),
+    Unsubscribe(String),
     Connect(u64),
     Attach {
         stream: u64,

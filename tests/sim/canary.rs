@@ -19,7 +19,7 @@ const BACK: usize = 2;
 fn model(stall: Option<u64>) -> Model {
     let mut model = Model::default();
     model.specs.push(Spec {
-        stream_type: "log",
+        stream_type: "log".to_owned(),
         direction: Direction::Out,
         buffer: 100,
         history: 0,
@@ -120,7 +120,7 @@ fn events_at_the_wrong_time_are_noticed() {
     let mut model = model(None);
     let created = ["\"log\"", "\"VS3\"", "\"0\""];
     assert!(event(&mut model, HOST, "created", &created).is_err(), "nobody subscribed");
-    assert_eq!(say(&mut model, HOST, Asked::Subscribe("*"), &[""]), Ok(()));
+    assert_eq!(say(&mut model, HOST, Asked::Subscribe("*".to_owned()), &[""]), Ok(()));
     assert_eq!(event(&mut model, HOST, "created", &created), Ok(()));
     assert!(event(&mut model, HOST, "created", &created).is_err(), "twice");
     assert!(say(&mut model, HOST, Asked::Create(0), &["", "\"VS9\""]).is_err(), "not announced");

@@ -7,7 +7,7 @@ use weir::id::ChannelId;
 use weir::stream::{ReaderReport, StallTimeout, StreamReport};
 use weir::worker::ShardReport;
 
-use crate::asked::Asked;
+use crate::asked::{Asked, Spec};
 use crate::model::{Complaint, Key, Tie};
 use crate::peer::Leaving;
 use crate::world::World;
@@ -17,11 +17,21 @@ fn streams(reports: &[ShardReport]) -> BTreeMap<u64, &StreamReport> {
     streams.map(|stream| (stream.id.0, stream)).collect()
 }
 
+/// What a worker says that it holds is within its share of the memory limit.
+fn check_memory(report: &ShardReport) -> Result<(), Complaint> {
+    let engine = &report.totals.engine;
+    match engine.held_bytes <= engine.held_bytes_max {
+        true => Ok(()),
+        false => Err(format!("{} bytes held, of {}", engine.held_bytes, engine.held_bytes_max)),
+    }
+}
+
 impl World {
     /// Accounts and bounds, at any time.
     pub fn check_now(&self) -> Result<(), Complaint> {
         let scale = self.scale.bytes;
         for report in self.broker.reports() {
+            check_memory(&report)?;
             for reader in &report.engine.readers {
                 if reader.start.0 + reader.delivered + reader.lost != reader.position.0 {
                     return Err(format!("an account does not balance: {reader:?}"));
@@ -41,7 +51,11 @@ impl World {
                 // One turn's reads in base64, what else pends, and the events of all streams.
                 let reads = 2 * (self.limits.stream.served_bytes_per_turn as u64 + 3 * scale);
                 let pending = self.limits.stream.pending_per_channel_max as u64;
-                let rest = 120 * pending + 600 * self.model.specs.len() as u64;
+                // Lists that were asked for in one turn name all streams, and tokens are echoed.
+                let lists = if self.is_besieged() { self.limits.commands_per_turn } else { 0 };
+                let tokens = self.limits.wire.token_bytes_max * (40 + lists) * lists.min(1);
+                let lists = lists as u64 * self.names_bytes() + tokens as u64;
+                let rest = 120 * pending + 2 * self.names_bytes() + lists;
                 let most = self.limits.unsent_bytes_pause as u64 + reads + rest;
                 if channel.unsent_bytes > most {
                     return Err(format!("more than {most} bytes unsent: {channel:?}"));
@@ -49,6 +63,12 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What telling of all streams takes, at most.
+    fn names_bytes(&self) -> u64 {
+        let name = |spec: &Spec| 600 + 3 * spec.stream_type.len() as u64;
+        self.model.specs.iter().map(name).sum()
     }
 
     /// Connections whose peers are there and take part.

@@ -10,7 +10,7 @@ use crate::model::{Model, Tie};
 use crate::peer::{Peer, Role};
 use crate::reader::Reader;
 
-const TYPES: [&str; 3] = ["log", "trace", "term"];
+pub const TYPES: [&str; 3] = ["log", "trace", "term"];
 const WANTED: [&str; 4] = ["*", "log", "trace", "term"];
 const STREAMS_MAX: usize = 14;
 const PENDING_MAX: usize = 24;
@@ -32,7 +32,7 @@ fn stall(rng: &mut SmallRng) -> Option<u64> {
     }
 }
 
-fn pick(rng: &mut SmallRng, ids: &[u64]) -> Option<u64> {
+pub fn pick(rng: &mut SmallRng, ids: &[u64]) -> Option<u64> {
     (!ids.is_empty()).then(|| ids[rng.random_range(0..ids.len())])
 }
 
@@ -44,7 +44,7 @@ fn spec(peer: &Peer, model: &Model, scale: Scale, rng: &mut SmallRng) -> Spec {
     let buffer = rng.random_range(1..=scale.bytes);
     let is_keyed = rng.random_bool(0.5);
     Spec {
-        stream_type: TYPES[rng.random_range(0..3)],
+        stream_type: TYPES[rng.random_range(0..3)].to_owned(),
         direction,
         buffer,
         history: rng.random_range(0..=buffer),
@@ -69,7 +69,8 @@ impl Peer {
         if !link.has_greeted {
             return self.greet(model, rng);
         }
-        if model.channel(link.key).pending.len() >= PENDING_MAX {
+        let is_hostile = matches!(self.role, Role::Hostile(_));
+        if model.channel(link.key).pending.len() >= PENDING_MAX && !is_hostile {
             return;
         }
         if rng.random_bool(0.02) {
@@ -81,6 +82,7 @@ impl Peer {
             Role::Host => self.act_as_host(model, scale, rng),
             Role::Vandal if rng.random_bool(0.05) => self.act_as_vandal(rng),
             Role::Vandal => self.act_as_host(model, scale, rng),
+            Role::Hostile(habit) => self.act_as_hostile(habit, model, scale, rng),
         }
     }
 
@@ -141,7 +143,7 @@ impl Peer {
         let Some(link) = &self.link else { return };
         let key = link.key;
         let dice = rng.random_range(0..100);
-        let wanted = WANTED[rng.random_range(0..4)];
+        let wanted = WANTED[rng.random_range(0..4)].to_owned();
         match dice {
             0..4 => return self.ask(model, Asked::Subscribe(wanted), rng),
             4 => return self.ask(model, Asked::Unsubscribe(wanted), rng),
@@ -233,7 +235,7 @@ impl Peer {
         let reader = model.channel(link.key).readers.get(&stream);
         let Some(place) = reader.and_then(Reader::place) else { return };
         let offset = match rng.random_range(0..10) {
-            0 => model.streams[&stream].handed + rng.random_range(0..3),
+            0 => model.streams[&stream].handed + rng.random_range(0..300),
             1..4 => place,
             _ => place.saturating_sub(rng.random_range(0..30)),
         };

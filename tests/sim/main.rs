@@ -10,8 +10,10 @@ mod canary;
 mod checks;
 mod content;
 mod habits;
+mod hostile;
 mod model;
 mod network;
+mod newcomers;
 mod peer;
 mod places;
 mod poller;
@@ -67,6 +69,7 @@ fn run(seed: u64) -> Result<(), Complaint> {
         world.check_now()?;
         world.check_at_rest(true)?;
     }
+    world.serve_newcomers()?;
     if seed.is_multiple_of(3) {
         world.drain();
         for _ in 0..world.rng.random_range(0..200) {

@@ -36,7 +36,7 @@ pub struct Channel {
     pub ties: BTreeMap<u64, Tie>,
     pub readers: BTreeMap<u64, Reader>,
     /// By type: when the subscription was answered.
-    pub subscribed: BTreeMap<&'static str, u64>,
+    pub subscribed: BTreeMap<String, u64>,
     announced: BTreeSet<u64>,
     last_read: BTreeMap<u64, u64>,
     last_write: BTreeMap<u64, u64>,
@@ -233,10 +233,7 @@ impl Model {
                 if code == 0 { self.note_order(key, stream, token) } else { Ok(()) }
             }
             Asked::Disconnect(stream) => self.take_disconnected(key, stream, code),
-            Asked::Confirm { stream, offset, .. } => {
-                self.places.note_confirmed(key, stream, offset, code);
-                Ok(())
-            }
+            Asked::Confirm { stream, offset, .. } => self.take_confirmed(key, stream, offset, code),
             Asked::TakePlace(stream, placing) if code != 0 => {
                 self.take_unplaced(stream, &placing, code)
             }
@@ -261,8 +258,8 @@ impl Model {
                 self.know(id, serial);
                 let spec = self.specs[serial].clone();
                 let channel = self.channels.get_mut(&key).expect("an open channel");
-                let wants = [spec.stream_type, "*"];
-                if wants.iter().any(|wanted| channel.subscribed.contains_key(wanted))
+                let wants = [&*spec.stream_type, "*"];
+                if wants.iter().any(|wanted| channel.subscribed.contains_key(*wanted))
                     && !channel.announced.contains(&id)
                 {
                     return Err(format!("the creator of VS{id} has not heard of it by created"));
@@ -303,7 +300,7 @@ impl Model {
             }
             Asked::Unsubscribe(wanted) => {
                 let channel = self.channels.get_mut(&key).expect("an open channel");
-                channel.subscribed.remove(wanted);
+                channel.subscribed.remove(&wanted);
                 channel.announced.clear();
                 Ok(())
             }
@@ -349,8 +346,8 @@ impl Model {
         self.know(id, serial);
         let spec = self.specs[serial].clone();
         let channel = self.channels.get_mut(&key).expect("an open channel");
-        let wants = [spec.stream_type, "*"];
-        let answered = wants.iter().filter_map(|wanted| channel.subscribed.get(wanted)).min();
+        let wants = [&*spec.stream_type, "*"];
+        let answered = wants.iter().filter_map(|wanted| channel.subscribed.get(*wanted)).min();
         let Some(&answered) = answered else {
             return Err(format!("created of VS{id} before or without a subscription's reply"));
         };

@@ -32,9 +32,12 @@ impl Pipe {
         Pipe { capacity, ..Pipe::default() }
     }
 
+    fn room(&self) -> usize {
+        self.capacity - (self.on_the_way.len() + self.arrived.len())
+    }
+
     fn write(&mut self, bytes: &[u8]) -> usize {
-        let room = self.capacity - (self.on_the_way.len() + self.arrived.len());
-        let count = room.min(bytes.len());
+        let count = self.room().min(bytes.len());
         self.on_the_way.extend(&bytes[..count]);
         self.is_blocked |= count < bytes.len();
         count
@@ -121,6 +124,11 @@ impl Conn {
     /// The broker writes; says how much was taken.
     pub fn broker_write(&mut self, bytes: &[u8]) -> Result<usize, ()> {
         if self.is_cut { Err(()) } else { Ok(self.down.write(bytes)) }
+    }
+
+    /// How much the broker can write now.
+    pub fn broker_room(&self) -> usize {
+        self.down.room()
     }
 
     /// The broker reads.

@@ -6,6 +6,7 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 
 use crate::asked::Asked;
+use crate::hostile::Habit;
 use crate::model::{Complaint, Key, Model};
 use crate::network::{Conn, Read};
 use crate::support::Message;
@@ -21,6 +22,8 @@ pub enum Role {
     Host,
     /// Sends something malformed sooner or later.
     Vandal,
+    /// Makes the broker hold what it can.
+    Hostile(Habit),
 }
 
 /// How far a connection's end has come, as its peer wants it.
@@ -46,6 +49,11 @@ pub struct Link {
     pub leaving: Leaving,
     pub has_greeted: bool,
     pub sent_nonsense: bool,
+    /// It has begun a message that it will not end.
+    pub is_half: bool,
+    pub is_hostile: bool,
+    /// How long tokens are at least.
+    pub token_chars: usize,
 }
 
 #[derive(Debug)]
@@ -80,12 +88,16 @@ impl Link {
             leaving: Leaving::No,
             has_greeted: false,
             sent_nonsense: false,
+            is_half: false,
+            is_hostile: false,
+            token_chars: 1,
         }
     }
 
     /// Whether more may be said; what was said before is on its way.
     pub fn may_speak(&self) -> bool {
-        self.leaving == Leaving::No && self.outgoing.len() < 2000 && !self.sent_nonsense
+        let is_whole = !self.sent_nonsense && !self.is_half;
+        self.leaving == Leaving::No && self.outgoing.len() < 2000 && is_whole
     }
 
     pub fn say(&mut self, bytes: &[u8]) {
@@ -175,7 +187,8 @@ impl Peer {
         }
         let (service, name) = asked.names();
         let mut body = Vec::new();
-        for field in ["C", &token.to_string(), service, name] {
+        let token = format!("{token:0>width$}", width = link.token_chars);
+        for field in ["C", &token, service, name] {
             body.extend_from_slice(field.as_bytes());
             body.push(0);
         }

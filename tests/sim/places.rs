@@ -8,7 +8,7 @@ use weir::stream::{Direction, ReaderReport};
 use weir::time::Instant;
 
 use crate::asked::{Asked, Placing};
-use crate::model::{Channel, Complaint, Key, Model, Stream, Tie};
+use crate::model::{Channel, Complaint, Key, Model, Tie};
 use crate::reader::Reader;
 use crate::support::message::json;
 
@@ -116,7 +116,7 @@ impl Places {
         }
     }
 
-    pub fn note_confirmed(&mut self, key: Key, stream: u64, offset: u64, code: i64) {
+    fn note_confirmed(&mut self, key: Key, stream: u64, offset: u64, code: i64) {
         let Some(place) = self.held_by(key, stream) else { return };
         let waits = place.later.iter().position(|later| *later == (offset, false));
         match (waits, code) {
@@ -169,10 +169,6 @@ impl Model {
     }
 
     fn may_confirm(&self, key: Key, stream: u64, offset: u64) -> Option<bool> {
-        let is_beyond = |state: &Stream| state.spec.is_patterned && offset > state.handed;
-        if self.streams.get(&stream).is_some_and(is_beyond) {
-            return Some(false);
-        }
         let channel = &self.channels[&key];
         let moves = |asked: &Asked| match asked {
             Asked::Attach { stream: other, .. }
@@ -193,6 +189,22 @@ impl Model {
             return Some(false);
         }
         (place.highest()..=reader.place()?).contains(&offset).then_some(true)
+    }
+
+    /// A confirmation was answered.
+    pub fn take_confirmed(
+        &mut self,
+        key: Key,
+        stream: u64,
+        offset: u64,
+        code: i64,
+    ) -> Result<(), Complaint> {
+        self.places.note_confirmed(key, stream, offset, code);
+        let state = &self.streams[&stream];
+        match code == 0 && state.spec.is_patterned && offset > state.handed {
+            true => Err(format!("{offset} is confirmed, of {} that were written", state.handed)),
+            false => Ok(()),
+        }
     }
 
     /// The place that is certainly there, if the peer asked for it when it says.

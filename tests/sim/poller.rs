@@ -175,7 +175,13 @@ impl Transport for SimTransport {
     }
 
     fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let bytes: Vec<u8> = slices.iter().take(4).flat_map(|slice| slice.to_vec()).collect();
+        // One byte more than there is room for, so that it shows where there is none.
+        let most = match self.carrying {
+            Carrying::Plain => self.conn.borrow().broker_room() + 1,
+            Carrying::Holding(capacity) => capacity,
+        };
+        let bytes = slices.iter().take(4).flat_map(|slice| slice.iter().copied());
+        let bytes: Vec<u8> = bytes.take(most).collect();
         let Carrying::Holding(capacity) = self.carrying else { return self.write(&bytes) };
         let count = bytes.len().min(capacity - self.unsent.len());
         self.unsent.extend(&bytes[..count]);

@@ -14,6 +14,7 @@ use weir::worker::Limits;
 use crate::asked::Asked;
 use crate::broker::{Broker, Conns};
 use crate::habits::Scale;
+use crate::hostile::Habit;
 use crate::model::{Complaint, Model};
 use crate::network::Conn;
 use crate::peer::{Heard, Leaving, Link, Peer, Role};
@@ -21,6 +22,12 @@ use crate::poller::Carrying;
 
 /// Records carry their channel's number in one byte.
 const CONNS_MAX: usize = 200;
+
+/// The longest argument, in bytes.
+pub const ARGUMENT_BYTES_MAX: usize = 3000;
+
+/// The most bytes that a hostile peer says at once.
+const HOSTILE_BYTES: usize = 20_000;
 
 /// How much of a sleep a worker with a deadline counts at most, however long it was: a tenth of a
 /// second, and its slack.
@@ -57,6 +64,7 @@ fn limits(scale: Scale) -> Limits {
     limits.stream.pending_per_channel_max = 40;
     limits.stream.served_bytes_per_turn = bytes;
     limits.wire.kept_bytes_min = 64;
+    limits.wire.argument_bytes_max = ARGUMENT_BYTES_MAX;
     limits.stream.outgoing_messages_pause = 6;
     limits
 }
@@ -71,7 +79,10 @@ impl World {
         let broker = Broker::new(workers, mail_max, &limits, &mut rng);
         let roles = [(3, Role::Agent), (5, Role::Host), (1, Role::Vandal)];
         let roles = roles.into_iter().flat_map(|(count, role)| std::iter::repeat_n(role, count));
-        let peers = roles.enumerate().map(|(index, role)| Peer::new(index, role)).collect();
+        let hostile = if rng.random_bool(0.4) { rng.random_range(1..4) } else { 0 };
+        let hostile: Vec<_> = (0..hostile).map(|_| Role::Hostile(Habit::any(&mut rng))).collect();
+        let peers =
+            roles.chain(hostile).enumerate().map(|(index, role)| Peer::new(index, role)).collect();
         World {
             broker,
             conns: Conns::new(),
@@ -94,15 +105,17 @@ impl World {
             0..35 => {
                 let peer = self.rng.random_range(0..self.peers.len());
                 self.live(peer);
-                self.exchange(peer, 400)?;
+                self.exchange(peer, self.reach(peer))?;
             }
             35..65 => {
                 let peer = self.rng.random_range(0..self.peers.len());
                 if let Some(link) = &self.peers[peer].link {
-                    let (up, down) = (self.rng.random_range(0..600), self.rng.random_range(0..600));
+                    let most = if link.is_hostile { HOSTILE_BYTES } else { 600 };
+                    let up = self.rng.random_range(0..most);
+                    let down = self.rng.random_range(0..most);
                     self.conns[&link.key].borrow_mut().carry(up, down);
                 }
-                self.exchange(peer, 400)?;
+                self.exchange(peer, self.reach(peer))?;
             }
             65..95 => {
                 let worker = self.rng.random_range(0..self.broker.workers.len());
@@ -119,6 +132,17 @@ impl World {
         Ok(())
     }
 
+    /// Whether some of the peers are hostile.
+    pub fn is_besieged(&self) -> bool {
+        self.peers.iter().any(|peer| matches!(peer.role, Role::Hostile(_)))
+    }
+
+    /// The most bytes that a peer says and hears at once.
+    fn reach(&self, index: usize) -> usize {
+        let link = self.peers[index].link.as_ref();
+        if link.is_some_and(|link| link.is_hostile) { HOSTILE_BYTES } else { 400 }
+    }
+
     /// A peer connects, speaks, falls silent, leaves or is cut off.
     fn live(&mut self, index: usize) {
         let peer = &mut self.peers[index];
@@ -132,6 +156,7 @@ impl World {
             0..4 => self.cut(index),
             4..7 => link.leave(true),
             7..9 => link.leave(false),
+            9..25 if link.is_hostile => {}
             9..15 => {
                 link.reads = !link.reads;
                 link.has_stalled = true;
@@ -148,11 +173,20 @@ impl World {
     }
 
     fn connect(&mut self, index: usize) {
-        let key = self.opened;
-        self.opened += 1;
         let capacity = |rng: &mut SmallRng| [1, 40, 500, 20_000][rng.random_range(0..4)];
         let (up, down) = (capacity(&mut self.rng), capacity(&mut self.rng));
-        let conn = Rc::new(RefCell::new(Conn::new(up.max(40), down)));
+        let is_hostile = matches!(self.peers[index].role, Role::Hostile(_));
+        let conn = match is_hostile {
+            true => Conn::new(HOSTILE_BYTES, HOSTILE_BYTES),
+            false => Conn::new(up.max(40), down),
+        };
+        self.connect_through(index, conn);
+    }
+
+    pub fn connect_through(&mut self, index: usize, conn: Conn) {
+        let key = self.opened;
+        self.opened += 1;
+        let conn = Rc::new(RefCell::new(conn));
         self.conns.insert(key, Rc::clone(&conn));
         let worker = self.rng.random_range(0..self.broker.workers.len());
         let carrying = match self.rng.random_range(0..3) {
@@ -162,9 +196,16 @@ impl World {
         let channel = self.broker.open(worker, conn, carrying, key);
         self.channels.insert(key, channel);
         self.model.open(key);
-        self.peers[index].link = Some(Link::new(key, self.rng.random_bool(0.5)));
-        if self.peers[index].is_traced {
-            eprintln!("{key} opened by {:?} {index} as {channel}", self.peers[index].role);
+        let peer = &mut self.peers[index];
+        let mut link = Link::new(key, self.rng.random_bool(0.5));
+        if let Role::Hostile(habit) = peer.role {
+            link.is_hostile = true;
+            link.reads = habit.reads(&mut self.rng);
+            link.has_stalled = !link.reads;
+        }
+        peer.link = Some(link);
+        if peer.is_traced {
+            eprintln!("{key} opened by {:?} {index} as {channel}", peer.role);
         }
     }
 
@@ -244,6 +285,10 @@ impl World {
         let Some(code) = channel.end else {
             return Err(format!("channel {} is closed without an end of stream", link.key));
         };
+        // A bound was reached. What it had said and was not heard is not answered.
+        if link.is_hostile && code != 0 {
+            return Ok(());
+        }
         if let Some(commands) = self.drained.get(&link.key)
             && !link.sent_nonsense
         {
