@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use weir::cli::args::Args;
 use weir::cli::{self, Exit};
 
 fn main() -> ExitCode {
     // Ends the program with code 2 where the arguments are wrong, 0 after help.
-    let args = Args::parse();
+    let args = Args::of_process();
     match cli::run(args) {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -51,7 +51,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli"]),
     ("axum", &["admin"]),
-    ("clap", &["cli", "main"]),
+    ("clap", &["cli"]),
     ("crossbeam", &["worker", "cli"]),
     ("http_body", &["admin"]),
     ("hyper", &["admin"]),

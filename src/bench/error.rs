@@ -9,12 +9,20 @@ use crate::wire::WireError;
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// Nobody answers at the server's address.
-    #[error("cannot reach a server at {address}: {error}")]
+    #[error("cannot reach a server at {address}: {error}\nis it running? say where: HOST:PORT")]
     Unreachable {
         /// What was tried.
         address: String,
         /// What the system said.
         error: io::Error,
+    },
+    /// Somebody answers, but not as a TCF peer does.
+    #[error("{address} does not answer as a TCF peer: {reason}\ngive the port that it has for TCF")]
+    NotTcf {
+        /// What was tried.
+        address: String,
+        /// What is wrong with the answer.
+        reason: String,
     },
     /// A connection broke in the middle, or could not be used.
     #[error("a connection to the server broke: {0}")]

@@ -10,7 +10,7 @@ use mio::{Events, Interest, Poll, Token};
 use serde::Serialize;
 
 use crate::bench::report::Times;
-use crate::bench::tcf::{END, hello};
+use crate::bench::tcf::{END, Setup, hello};
 use crate::bench::{BenchError, Percentiles, ProcessSample, Span};
 use crate::time::{Clock, Instant};
 
@@ -52,6 +52,8 @@ pub fn storm(
     span: Span,
     pid: Option<u32>,
 ) -> Result<StormReport, BenchError> {
+    // Who is no TCF peer is told so, where a storm would only be stuck.
+    Setup::open(address, true)?.end();
     let mut storm = Storm {
         address,
         poll: Poll::new()?,

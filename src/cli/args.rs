@@ -1,12 +1,16 @@
 //! What can be typed on the command line.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::cli::bench::{BenchArgs, LOADS};
-use crate::cli::units::{key, milliseconds, position, size, stall_timeout, stream_id};
+use crate::cli::units::{
+    key, milliseconds, position, size, some_milliseconds, stall_timeout, stream_id, workers,
+};
 use crate::client::{self, Key, Position, StallTimeout};
 use crate::config::{Address, HttpAddress};
 
@@ -38,7 +42,6 @@ static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
     long_version = LONG_VERSION.as_str(),
     before_long_help = EXAMPLES,
     args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true,
     max_term_width = 100
 )]
 pub struct Args {
@@ -48,6 +51,35 @@ pub struct Args {
     /// How to start the broker.
     #[command(flatten)]
     pub serve: ServeArgs,
+}
+
+impl Args {
+    /// The arguments of this process and its environment. Ends the process where they are wrong,
+    /// or where only help is wanted.
+    pub fn of_process() -> Args {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+        let parsed = Args::parse_with(words, is_empty);
+        parsed.unwrap_or_else(|error| error.exit())
+    }
+
+    /// Takes from the environment only what is of the verb that is asked for, so that what is wrong
+    /// for the broker stops nobody who lists its streams. A variable that `is_empty` is as good as
+    /// none.
+    fn parse_with(
+        words: Vec<OsString>,
+        is_empty: impl Fn(&OsStr) -> bool,
+    ) -> Result<Args, clap::Error> {
+        let mut command = Args::command();
+        let has_verb = words.get(1).is_some_and(|word| command.find_subcommand(word).is_some());
+        let without = |arg: Arg, is_unset: &dyn Fn(&OsStr) -> bool| match arg.get_env() {
+            Some(name) if is_unset(name) => arg.env(Resettable::Reset),
+            _ => arg,
+        };
+        command = command.mut_args(|arg| without(arg, &|name| has_verb || is_empty(name)));
+        command = command.mut_subcommands(|verb| verb.mut_args(|arg| without(arg, &is_empty)));
+        Args::from_arg_matches(&command.try_get_matches_from(words)?)
+    }
 }
 
 /// What to do.
@@ -94,7 +126,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "HOST:PORT", env = "WEIR_HTTP")]
     pub http: Option<HttpAddress>,
     /// Worker threads [default: one for each core]
-    #[arg(long, value_name = "N", env = "WEIR_WORKERS")]
+    #[arg(long, value_name = "N", env = "WEIR_WORKERS", value_parser = workers)]
     pub workers: Option<u16>,
     /// Most memory that streams and channels hold in total, such as 512MiB [default: a quarter of
     /// the machine's, at most 4GiB]
@@ -206,7 +238,8 @@ pub struct TailArgs {
     pub r#type: Option<String>,
     /// Where to start: oldest (byte kept), latest, or an offset in bytes. A stream that was waited
     /// for is always read from its first byte
-    #[arg(long, value_name = "POSITION", value_parser = position, default_value = "oldest")]
+    #[arg(long, value_name = "POSITION", value_parser = position, default_value = "oldest",
+          allow_negative_numbers = true)]
     pub from: Position,
     /// After the end go on with the next stream
     #[arg(long, short)]
@@ -311,19 +344,40 @@ pub struct TopArgs {
     #[command(flatten)]
     pub http: HttpArgs,
     /// Time between two looks
-    #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "1s")]
+    #[arg(long, value_name = "TIME", value_parser = some_milliseconds, default_value = "1s")]
     pub every: u64,
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
     use clap::error::ErrorKind;
 
     use super::*;
 
     fn parse(line: &str) -> Result<Args, clap::Error> {
         Args::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_environment_counts_for_the_verb_that_is_asked_for_and_where_it_says_something() {
+        let with = |line: &str, empty: bool| {
+            let words = line.split(' ').map(OsString::from).collect();
+            let command = Args::parse_with(words, |_| empty);
+            command.map_err(|error| error.to_string())
+        };
+        for line in ["weir", "weir serve", "weir ls", "weir tail", "weir stats", "weir bench"] {
+            assert!(with(line, true).is_ok(), "{line}");
+        }
+        let error = with("weir serve --workers many", true).unwrap_err();
+        assert!(
+            error.contains("`many` is not a number of threads: write one such as 4"),
+            "{error}"
+        );
+        assert!(with("weir help", true).unwrap_err().contains("Usage: weir"));
+        assert!(with("weir help tail", true).unwrap_err().contains("Copy one stream"));
+        let error = with("weir tail --from -5", true).unwrap_err();
+        assert!(error.contains("write oldest, latest or an offset in bytes"), "{error}");
+        assert!(with("weir top --every 0s", true).unwrap_err().contains("at least 1ms"));
     }
 
     #[test]

@@ -13,9 +13,11 @@ mod sensor;
 mod stage;
 mod trace;
 
+use signal_hook::consts::SIGTERM;
+use signal_hook::low_level;
+
 use crate::cli::Exit;
 use crate::cli::args::ServeArgs;
-use crate::cli::say;
 use crate::cli::serve::{self, Started};
 use crate::client::{Address, DEFAULT_PORT};
 use crate::server::{Addresses, Ended};
@@ -30,7 +32,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     let mut stage = Stage::new(broker);
     let cast = Cast::enter(&mut stage)?;
     eprint!("{}", guide(&addresses, &cast));
-    let ended = server.wait(|_| say::line("weir demo: nothing to reload"))?;
+    // SIGHUP says that the terminal is gone, and with it who looks.
+    let ended = server.wait(|_| drop(low_level::raise(SIGTERM)))?;
     // Their channels are closed, which each of them notices.
     stage.leave();
     if ended == Ended::CutShort {

@@ -47,7 +47,7 @@ impl Exit {
         }
         if let Some(error) = error.downcast_ref::<FetchError>() {
             return match error {
-                FetchError::Unreachable { .. } | FetchError::NotHttp(_) => Exit::Unreachable,
+                FetchError::Unreachable { .. } | FetchError::NotHttp { .. } => Exit::Unreachable,
                 FetchError::Refused(_) => Exit::Failed,
                 FetchError::Off => Exit::Usage,
             };

@@ -121,6 +121,12 @@ impl Copy<'_> {
                     Some(resumed) => receiver = resumed,
                     None => return Ok(Exit::Ok),
                 },
+                Some(ClientError::Closed { .. } | ClientError::Disconnected(_)) => {
+                    let doubt = self.doubt();
+                    return Err(error.context(format!(
+                        "{doubt} (with --keep-for 60s it would go on when the connection is back)"
+                    )));
+                }
                 _ => return Err(error),
             }
         }
@@ -236,14 +242,7 @@ impl Copy<'_> {
         // Who still sends on the old connection must not wait for it.
         self.unaccepted.sender().abort();
         let stream = self.unaccepted.stream();
-        let (accepted, unanswered) = self.unaccepted.counts();
-        let doubt = || {
-            let stream = shown::line(stream);
-            format!(
-                "{stream} is not complete: {accepted} bytes are known to have been taken, \
-                 {unanswered} more were sent"
-            )
-        };
+        let doubt = || self.doubt();
         let (connection, taken_up) = self.keeping.take_up(breakage, stream).with_context(doubt)?;
         let position = match taken_up {
             TakenUp::At(position) => position,
@@ -267,6 +266,16 @@ impl Copy<'_> {
         self.progress.say(&format!("weir pub: connected again, {stream} goes on at {position}"));
         self.send_again(sender)?;
         Ok(Some(receiver))
+    }
+
+    /// How far the stream has certainly come.
+    fn doubt(&self) -> String {
+        let stream = shown::line(self.unaccepted.stream());
+        let (accepted, unanswered) = self.unaccepted.counts();
+        format!(
+            "{stream} is not complete: {accepted} bytes are known to have been taken, {unanswered} \
+             more were sent"
+        )
     }
 
     /// Sends what is queued from a thread of its own: the broker may not read before others have,

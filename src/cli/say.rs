@@ -14,7 +14,8 @@ pub(crate) fn lines(text: &str) {
     write(&shown::lines(text));
 }
 
-/// A user who does not listen (`2>&-`, a pipe that was closed) is no reason to stop.
+/// At once, so that lines of several programs on one terminal stay whole. A user who does not
+/// listen (`2>&-`, a pipe that was closed) is no reason to stop.
 fn write(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }

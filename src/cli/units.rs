@@ -21,6 +21,19 @@ pub(crate) fn milliseconds(text: &str) -> Result<u64, String> {
     Ok(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// The same, at least one.
+pub(crate) fn some_milliseconds(text: &str) -> Result<u64, String> {
+    match milliseconds(text)? {
+        0 => Err("give at least 1ms".to_owned()),
+        time => Ok(time),
+    }
+}
+
+/// A number of threads; what is possible the settings know.
+pub(crate) fn workers(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a number of threads: write one such as 4"))
+}
+
 /// A duration, or `never`.
 pub(crate) fn stall_timeout(text: &str) -> Result<StallTimeout, String> {
     match text {

@@ -20,7 +20,10 @@ pub enum ClientError {
         error: io::Error,
     },
     /// Somebody answers, but not as a TCF peer does.
-    #[error("{address} does not answer as a TCF peer: {reason}")]
+    #[error(
+        "{address} does not answer as a TCF peer: {reason}\n\
+         give the port that the broker's first line names behind TCP:, not that of its dashboard"
+    )]
     NotTcf {
         /// What was tried.
         address: String,

@@ -24,8 +24,8 @@ pub enum AddressError {
     )]
     HostMissing(String, u16),
     /// No port.
-    #[error("`{0}` has no port: write {0}:1534")]
-    PortMissing(String),
+    #[error("`{0}` has no port: write {0}:{1}")]
+    PortMissing(String, u16),
     /// A port that is no number from 0 to 65535.
     #[error("`{1}` in `{0}` is not a port: write a number from 0 to 65535")]
     Port(String, String),
@@ -89,7 +89,7 @@ impl FromStr for Address {
             match rest.strip_prefix(':') {
                 Some(port) => (host, port),
                 None if rest.is_empty() => {
-                    return Err(AddressError::PortMissing(whole.to_owned()));
+                    return Err(AddressError::PortMissing(whole.to_owned(), Address::TCF_PORT));
                 }
                 None => return Err(form()),
             }
@@ -101,7 +101,9 @@ impl FromStr for Address {
                 Some(parts) => parts,
                 None => match text.parse() {
                     Ok(port) => return Err(AddressError::HostMissing(whole.to_owned(), port)),
-                    Err(_) => return Err(AddressError::PortMissing(whole.to_owned())),
+                    Err(_) => {
+                        return Err(AddressError::PortMissing(whole.to_owned(), Address::TCF_PORT));
+                    }
                 },
             }
         };
@@ -152,7 +154,17 @@ impl FromStr for HttpAddress {
     fn from_str(text: &str) -> Result<HttpAddress, AddressError> {
         match text {
             "off" => Ok(HttpAddress::Off),
-            _ => text.parse().map(HttpAddress::At),
+            _ => {
+                // As the ready line has it, to be copied.
+                let bare = text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+                let address = bare.unwrap_or(text).parse();
+                address.map(HttpAddress::At).map_err(|error| match error {
+                    AddressError::PortMissing(host, _) => {
+                        AddressError::PortMissing(host, Address::HTTP_PORT)
+                    }
+                    other => other,
+                })
+            }
         }
     }
 }
@@ -227,6 +239,9 @@ mod tests {
     fn http_may_be_off() {
         assert_eq!("off".parse(), Ok(HttpAddress::Off));
         assert_eq!("[::1]:80".parse::<HttpAddress>().unwrap().to_string(), "[::1]:80");
+        assert_eq!("http://[::1]:80/".parse::<HttpAddress>().unwrap().to_string(), "[::1]:80");
+        let error = "localhost".parse::<HttpAddress>().unwrap_err().to_string();
+        assert_eq!(error, "`localhost` has no port: write localhost:9534");
     }
 
     #[test]

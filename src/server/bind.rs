@@ -119,6 +119,7 @@ mod tests {
         let settings = Settings { listen, http: HttpAddress::Off, ..Settings::default() };
         let text = bind(&settings).unwrap_err().to_string();
         assert!(text.starts_with("cannot listen on 192.0.2.1:0: "), "{text}");
+        assert!(text.ends_with("127.0.0.1 always is"), "{text}");
     }
 
     #[test]

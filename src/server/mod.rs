@@ -41,7 +41,7 @@ pub enum StartError {
         remedy: String,
     },
     /// The address cannot be bound.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}{}", remedy(source))]
     Bind {
         /// Where.
         address: Address,
@@ -56,6 +56,17 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What to do where an address cannot be bound.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            "; it is not an address of this machine: 127.0.0.1 always is"
+        }
+        io::ErrorKind::PermissionDenied => "; give a port above 1023, or the right to use this one",
+        _ => "",
+    }
 }
 
 /// Where the server really listens (a port 0 is replaced by the one that was free).

@@ -35,3 +35,4 @@ mod standstill;
 mod stats;
 mod tools;
 mod top;
+mod wrong_input;

@@ -1,6 +1,6 @@
 //! A blocking TCF channel, for what comes before the load.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -50,9 +50,23 @@ impl Setup {
             token: 0,
             services: Vec::new(),
         };
-        channel.socket.write_all(&hello(zero_copy))?;
-        while channel.services.is_empty() {
-            channel.services = channel.next(|header, mut arguments| match header {
+        let address = address.to_string();
+        channel.exchange_hellos(zero_copy).map_err(|error| match error {
+            BenchError::Closed { report: None } => {
+                let reason = "it closed the connection without a Hello".to_owned();
+                BenchError::NotTcf { address, reason }
+            }
+            BenchError::Broken(error) => BenchError::NotTcf { address, reason: error.to_string() },
+            BenchError::Misbehaved(reason) => BenchError::NotTcf { address, reason },
+            other => other,
+        })?;
+        Ok(channel)
+    }
+
+    fn exchange_hellos(&mut self, zero_copy: bool) -> Result<(), BenchError> {
+        self.socket.write_all(&hello(zero_copy))?;
+        while self.services.is_empty() {
+            self.services = self.next(|header, mut arguments| match header {
                 Header::Event { service, name }
                     if *service == *b"Locator" && *name == *b"Hello" =>
                 {
@@ -63,7 +77,7 @@ impl Setup {
                 _ => Ok(Vec::new()),
             })?;
         }
-        Ok(channel)
+        Ok(())
     }
 
     /// Whether the peer's Hello listed a service.
@@ -197,7 +211,13 @@ impl Setup {
                 None => {}
             }
             let mut buf = [0; 16 << 10];
-            let count = self.socket.read(&mut buf)?;
+            let count = self.socket.read(&mut buf).map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => {
+                    let silent = format!("it has said nothing for {} s", TIMEOUT.as_secs());
+                    io::Error::new(io::ErrorKind::TimedOut, silent)
+                }
+                _ => error,
+            })?;
             if count == 0 {
                 return Err(BenchError::Closed { report: None });
             }

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use crate::cli::args::CallerArgs;
-use crate::cli::units::{milliseconds, size};
+use crate::cli::units::{milliseconds, size, some_milliseconds};
 use crate::client::Address;
 
 /// The loads, for the help.
@@ -58,7 +58,7 @@ pub struct BenchArgs {
     #[arg(long)]
     pub base64: bool,
     /// Time measured
-    #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "5s")]
+    #[arg(long, value_name = "TIME", value_parser = some_milliseconds, default_value = "5s")]
     pub time: u64,
     /// Time before that, under the same load
     #[arg(long, value_name = "TIME", value_parser = milliseconds, default_value = "500ms")]

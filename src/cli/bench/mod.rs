@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub use args::{BenchArgs, LOADS, Load};
 
-use crate::bench::{self, BenchError, Check, Plan, Report, Span, Tcf, TcfOptions};
+use crate::bench::{self, BenchError, Check, Plan, ProcessSample, Report, Span, Tcf, TcfOptions};
 use crate::cli::connect::introduction;
 use crate::cli::{Exit, OutputError, say};
 use crate::client::Address;
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
             Ok(Exit::Ok)
         }
         Err(error) => {
-            say::line(&format!("weir: {error}"));
+            say::lines(&format!("weir: {error}"));
             Ok(exit_of(&error))
         }
     }
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
 
 fn exit_of(error: &BenchError) -> Exit {
     match error {
-        BenchError::Unreachable { .. } => Exit::Unreachable,
+        BenchError::Unreachable { .. } | BenchError::NotTcf { .. } => Exit::Unreachable,
         BenchError::Lost(_) | BenchError::Wrong { .. } => Exit::DataLost,
         BenchError::Closed { .. } | BenchError::Broken(_) => Exit::Disconnected,
         BenchError::Refused { .. }
@@ -67,6 +67,14 @@ struct Named<'a, T> {
 }
 
 fn put_load(args: &BenchArgs, address: SocketAddr) -> Result<String, BenchError> {
+    if let Some(pid) = args.pid
+        && ProcessSample::take(pid).is_none()
+    {
+        return Err(BenchError::Plan(format!(
+            "there is no process {pid} on this machine whose cost could be measured: give --pid \
+             that of the server"
+        )));
+    }
     let channels = |usual| args.channels.map_or(usual, |count| count as usize);
     match args.load {
         Load::Storm => {

@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// The largest answer that is taken in: several times that of a broker with 65,536 streams.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 
+/// How every TCF peer begins.
+const TCF_HELLO: &[u8] = b"E\0Locator\0Hello\0";
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -21,7 +24,10 @@ pub enum FetchError {
     #[error("HTTP is off: give --http HOST:PORT, where the broker answers")]
     Off,
     /// Nobody answers.
-    #[error("cannot reach {address}: {error}\nIs the broker running, and is its HTTP on?")]
+    #[error(
+        "cannot reach {address}: {error}\n\
+         is the broker running, with HTTP? say where it answers with --http HOST:PORT"
+    )]
     Unreachable {
         /// What was tried.
         address: Address,
@@ -29,8 +35,16 @@ pub enum FetchError {
         error: io::Error,
     },
     /// Somebody answers, but not as the broker does.
-    #[error("{0} does not answer as a broker's HTTP does")]
-    NotHttp(Address),
+    #[error(
+        "{address} does not answer as a broker's HTTP does: {reason}\n\
+         give the port that the broker's first line names behind http://"
+    )]
+    NotHttp {
+        /// What was tried.
+        address: Address,
+        /// What is wrong with the answer.
+        reason: &'static str,
+    },
     /// The broker refuses, and says why.
     #[error("the broker answers: {}", shown::line(.0))]
     Refused(String),
@@ -58,8 +72,15 @@ impl Fetcher {
     /// The body of the answer to a GET of this path.
     pub(crate) fn get(&self, path: &str) -> Result<String, FetchError> {
         let unreachable = |error| FetchError::Unreachable { address: self.address.clone(), error };
-        let answer = self.ask(path).map_err(unreachable)?;
-        let not_http = || FetchError::NotHttp(self.address.clone());
+        let socket = self.connect().map_err(unreachable)?;
+        let broken = |error: io::Error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "it says nothing",
+            io::ErrorKind::InvalidData => "it speaks TCF",
+            _ => "it breaks the connection",
+        };
+        let failed = |reason| FetchError::NotHttp { address: self.address.clone(), reason };
+        let answer = self.ask(socket, path).map_err(|error| failed(broken(error)))?;
+        let not_http = || failed("its answer is not that of HTTP");
         let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(not_http)?;
         let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
         match status {
@@ -69,8 +90,7 @@ impl Fetcher {
         }
     }
 
-    fn ask(&self, path: &str) -> io::Result<String> {
-        let mut socket = self.connect()?;
+    fn ask(&self, mut socket: TcpStream, path: &str) -> io::Result<String> {
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         let host = match self.address.host.contains(':') {
@@ -79,6 +99,11 @@ impl Fetcher {
         };
         write!(socket, "GET {path} HTTP/1.0\r\nHost: {host}:{}\r\n\r\n", self.address.port)?;
         let mut answer = Vec::new();
+        // A TCF peer says Hello and waits: that is seen before its silence is.
+        (&socket).take(TCF_HELLO.len() as u64).read_to_end(&mut answer)?;
+        if answer == TCF_HELLO {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         socket.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
         Ok(match String::from_utf8(answer) {
             Ok(answer) => answer,
@@ -130,8 +155,15 @@ mod tests {
         assert_eq!(fetch("HTTP/1.0 200 OK\r\nA: b\r\n\r\n{}\r\n\r\n").unwrap(), "{}\r\n\r\n");
         let refused = fetch("HTTP/1.1 404 Not Found\r\n\r\n404: no such stream\n").unwrap_err();
         assert_eq!(refused.to_string(), "the broker answers: 404: no such stream");
-        assert!(matches!(fetch("SSH-2.0-x\r\n").unwrap_err(), FetchError::NotHttp(_)));
-        assert!(matches!(fetch("").unwrap_err(), FetchError::NotHttp(_)));
+        for (answer, why) in [
+            ("SSH-2.0-x\r\n", "not that of HTTP"),
+            ("", "not that of HTTP"),
+            ("E\0Locator\0Hello\0[]\0\x03\x01", "it speaks TCF\ngive the port"),
+        ] {
+            let error = fetch(answer).unwrap_err();
+            assert!(matches!(error, FetchError::NotHttp { .. }), "{error}");
+            assert!(error.to_string().contains(why), "{error}");
+        }
     }
 
     #[test]

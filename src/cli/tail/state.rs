@@ -76,7 +76,12 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Option<(Kept, File)>> {
     let shown = path.display();
     let cannot_read = || format!("cannot read the state {shown}");
     let metadata = match fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if !folder_of(path).is_dir() {
+                bail!("cannot keep the state in {shown}: its folder does not exist");
+            }
+            return Ok(None);
+        }
         result => result.with_context(cannot_read)?,
     };
     if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
@@ -220,9 +225,13 @@ fn replace(path: &Path, kept: &Kept) -> std::io::Result<File> {
     file.write_all(&text)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    sync_folder(folder.unwrap_or(Path::new(".")))?;
+    sync_folder(folder_of(path))?;
     Ok(file)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// What tells a file from another one, as far as the system has that.
@@ -281,6 +290,8 @@ mod tests {
             assert!(error.contains("not a state of weir tail"), "{error}");
         }
         assert!(read(folder.path()).is_err());
+        let error = read(&folder.path().join("none/state")).unwrap_err().to_string();
+        assert!(error.ends_with("its folder does not exist"), "{error}");
     }
     #[test]
     fn who_is_just_ending_is_waited_for_and_who_goes_on_is_not() {
