@@ -151,6 +151,30 @@ impl Asked {
         }
     }
 
+    /// Whether it may make the broker hold more, so that it may be refused where memory is short.
+    pub fn takes_memory(&self) -> bool {
+        match self {
+            Asked::List
+            | Asked::Create(_)
+            | Asked::Adopt(_)
+            | Asked::Subscribe(_)
+            | Asked::Connect(_)
+            | Asked::Attach { .. }
+            | Asked::TakePlace(..)
+            | Asked::Read { .. }
+            | Asked::Write { .. }
+            | Asked::WriteRecord { .. } => true,
+            Asked::Sync
+            | Asked::Unsubscribe(_)
+            | Asked::Confirm { .. }
+            | Asked::Disconnect(_)
+            | Asked::WriteBadly(_)
+            | Asked::Eos(_)
+            | Asked::Dispose(_)
+            | Asked::Unknown => false,
+        }
+    }
+
     /// Whether it may be answered with this error code; 0 is success.
     pub fn allows(&self, code: i64) -> bool {
         match self {

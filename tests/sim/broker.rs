@@ -54,6 +54,8 @@ pub struct Broker {
 impl Broker {
     /// Workers with mailboxes for `mail_max`, each with a budget of its own, by `rng`.
     pub fn new(workers: u16, mail_max: usize, limits: &Limits, rng: &mut SmallRng) -> Broker {
+        // Long arguments would come byte by byte otherwise.
+        let read_min = if limits.wire.argument_bytes_max > 5000 { 20 } else { 1 };
         let identity = Arc::new(Identity {
             agent_id: "0583851d".to_owned(),
             name: "Weir".to_owned(),
@@ -85,7 +87,7 @@ impl Broker {
             let wiring = Wiring {
                 now: Rc::clone(&now),
                 rng: Rc::new(RefCell::new(SmallRng::seed_from_u64(rng.random()))),
-                bytes_per_read: [1, 20, usize::MAX][rng.random_range(0..3)],
+                bytes_per_read: [read_min, 20, usize::MAX][rng.random_range(0..3)],
             };
             let links = Links {
                 poller: SimPoller { wiring, registered: Rc::clone(&registered) },
@@ -160,6 +162,7 @@ impl Broker {
             worker.is_woken.store(false, Ordering::SeqCst);
             worker.allowed = worker.worker.step(worker.allowed).expect("nothing fails here");
             worker.wakes_at = worker.allowed.map(|allowed| now.plus(allowed));
+            worker.shard().engine().check_invariants();
         }
         is_due
     }

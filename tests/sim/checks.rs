@@ -1,9 +1,9 @@
 //! What must hold of the broker's own numbers: at any time, at rest, and when everybody has left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use weir::id::ChannelId;
+use weir::id::{ChannelId, StreamId};
 use weir::stream::{ReaderReport, StallTimeout, StreamReport};
 use weir::worker::ShardReport;
 
@@ -12,18 +12,20 @@ use crate::model::{Complaint, Key, Tie};
 use crate::peer::Leaving;
 use crate::world::World;
 
+/// What each channel may always hold, of its own and of events that it has not taken in.
+const CHANNEL_BYTES: u64 = 32 << 10;
+
 fn streams(reports: &[ShardReport]) -> BTreeMap<u64, &StreamReport> {
     let streams = reports.iter().flat_map(|report| &report.engine.streams);
     streams.map(|stream| (stream.id.0, stream)).collect()
 }
 
-/// What a worker says that it holds is within its share of the memory limit.
-fn check_memory(report: &ShardReport) -> Result<(), Complaint> {
+/// Whether writes may wait for memory on the worker that says this.
+fn is_short_of_memory(report: &ShardReport) -> bool {
     let engine = &report.totals.engine;
-    match engine.held_bytes <= engine.held_bytes_max {
-        true => Ok(()),
-        false => Err(format!("{} bytes held, of {}", engine.held_bytes, engine.held_bytes_max)),
-    }
+    let buffers = report.engine.streams.iter().map(|stream| stream.buffer_bytes);
+    let kept_free = engine.held_bytes_max / 8 + buffers.max().unwrap_or_default();
+    engine.held_bytes + kept_free > engine.held_bytes_max
 }
 
 impl World {
@@ -31,7 +33,7 @@ impl World {
     pub fn check_now(&self) -> Result<(), Complaint> {
         let scale = self.scale.bytes;
         for report in self.broker.reports() {
-            check_memory(&report)?;
+            self.check_memory(&report)?;
             for reader in &report.engine.readers {
                 if reader.start.0 + reader.delivered + reader.lost != reader.position.0 {
                     return Err(format!("an account does not balance: {reader:?}"));
@@ -63,6 +65,21 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What a worker says that it holds is within its share of the memory limit, and what may come
+    /// on top of it: a little for each channel and stream, short messages, one long message, and
+    /// writes that must be taken whole.
+    fn check_memory(&self, report: &ShardReport) -> Result<(), Complaint> {
+        let engine = &report.totals.engine;
+        let (held, most) = (engine.held_bytes, engine.held_bytes_max);
+        let channels = report.channels.len() as u64 * CHANNEL_BYTES;
+        let streams = report.engine.streams.len() as u64 * self.limits.stream.stream_bytes_min;
+        let message = 20 * self.scale.bytes;
+        match held <= most + most / 4 + channels + streams + message {
+            true => Ok(()),
+            false => Err(format!("{held} bytes held, of {most}: {:?}", report.channels)),
+        }
     }
 
     /// What telling of all streams takes, at most.
@@ -124,7 +141,13 @@ impl World {
                 }
             }
         }
+        let short = reports.iter().filter(|report| is_short_of_memory(report));
+        let short = short.flat_map(|report| &report.engine.streams).map(|stream| stream.id);
+        let short: BTreeSet<StreamId> = short.collect();
         for stream in streams.values().filter(|stream| stream.parked_writes > 0) {
+            if short.contains(&stream.id) {
+                continue;
+            }
             let spec = self.model.streams.get(&stream.id.0).map(|stream| &stream.spec);
             let is_held = spec.is_none_or(|spec| spec.hold);
             // One that has caught up with what its worker had counts again, also behind the oldest

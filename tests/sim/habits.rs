@@ -22,6 +22,8 @@ const KEEP_FOR_MAX: u64 = 2500;
 pub struct Scale {
     /// The most bytes of a buffer, a read and an ordinary write.
     pub bytes: u64,
+    /// The longest name.
+    pub name_bytes: usize,
 }
 
 fn stall(rng: &mut SmallRng) -> Option<u64> {

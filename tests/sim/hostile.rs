@@ -9,7 +9,6 @@ use crate::asked::{Asked, Spec};
 use crate::habits::{Scale, TYPES, pick};
 use crate::model::Model;
 use crate::peer::Peer;
-use crate::world::ARGUMENT_BYTES_MAX;
 
 /// Streams that all hostile peers of one run create.
 const STREAMS_MAX: usize = 60;
@@ -62,11 +61,11 @@ fn long_name(index: usize, len: usize) -> String {
 }
 
 /// The length of a name: up to the bound, or a byte more.
-fn name_len(rng: &mut SmallRng) -> usize {
+fn name_len(scale: Scale, rng: &mut SmallRng) -> usize {
     match rng.random_range(0..20) {
-        0 => ARGUMENT_BYTES_MAX + 1,
-        1..4 => ARGUMENT_BYTES_MAX,
-        _ => rng.random_range(0..ARGUMENT_BYTES_MAX),
+        0 => scale.name_bytes + 1,
+        1..4 => scale.name_bytes,
+        _ => rng.random_range(0..scale.name_bytes),
     }
 }
 
@@ -88,8 +87,8 @@ impl Peer {
         match habit {
             Habit::Names if dice < 60 => self.create_named(model, scale, rng),
             Habit::Names => {
-                let wanted = long_name(rng.random_range(0..9), name_len(rng));
-                self.link_says_too_much(wanted.len());
+                let wanted = long_name(rng.random_range(0..9), name_len(scale, rng));
+                self.says_name(wanted.len(), scale);
                 self.ask(model, Asked::Subscribe(wanted), rng);
             }
             Habit::Subscribes if dice < 40 => {
@@ -130,10 +129,10 @@ impl Peer {
         }
     }
 
-    /// The broker will close a channel that says an argument of so many bytes, if that is too long.
-    fn link_says_too_much(&mut self, bytes: usize) {
+    /// The broker will close a channel that says a name of so many bytes, if that is too long.
+    fn says_name(&mut self, bytes: usize, scale: Scale) {
         if let Some(link) = &mut self.link {
-            link.sent_nonsense |= bytes > ARGUMENT_BYTES_MAX;
+            link.sent_nonsense |= bytes > scale.name_bytes;
         }
     }
 
@@ -144,11 +143,11 @@ impl Peer {
             return;
         }
         let stream_type = match rng.random_bool(0.5) {
-            true => long_name(serial, name_len(rng)),
+            true => long_name(serial, name_len(scale, rng)),
             false => TYPES[rng.random_range(0..TYPES.len())].to_owned(),
         };
-        self.link_says_too_much(stream_type.len());
-        let key_len = rng.random_range(0..ARGUMENT_BYTES_MAX - 400);
+        self.says_name(stream_type.len(), scale);
+        let key_len = rng.random_range(0..scale.name_bytes - 400);
         let buffer = rng.random_range(1..=scale.bytes);
         model.specs.push(Spec {
             stream_type,
