@@ -257,8 +257,7 @@ impl Party {
     }
 
     /// Drops a stream from what is told after a pending subscription's reply; whether that
-    /// subscription was what connected the channel to it. Such a channel has no reader that could
-    /// have read the end: it cannot read the stream.
+    /// subscription was what connected the channel to it. Such a channel has read nothing of it.
     pub(super) fn forget_found(&mut self, meta: &Meta, budget: &mut Budget) -> bool {
         let Some(waiting) = &mut self.waiting else { return false };
         let WaitingFor::Subscribe { found, .. } = &mut waiting.what else { return false };

@@ -16,5 +16,6 @@ mod places;
 mod plain;
 mod promises;
 mod rights;
+mod subscribing;
 mod takeover;
 mod whole_writes;

@@ -319,7 +319,8 @@ impl Engine {
         }
     }
 
-    /// A channel whose subscription is not done hears of the stream in its turn.
+    /// A channel whose subscription is not done hears of the stream in its turn. Where there is no
+    /// room to note that, the subscription comes to nothing, and so does what it has connected.
     fn tell_or_note(&mut self, channel: ChannelId, meta: &Arc<Meta>) {
         let Front { parties, budget, effects, .. } = &mut self.front;
         let Some(party) = parties.get_mut(channel) else { return };
@@ -330,6 +331,8 @@ impl Engine {
         let is_noted = party.note_found(Found { meta: meta.clone(), is_new: true }, budget);
         if !is_noted && is_answered {
             effects.push_back(Effect::Overrun { channel });
+        } else if !is_noted {
+            self.leave_silently(channel, meta);
         }
     }
 
