@@ -208,7 +208,8 @@ impl Model {
         }
         let Some(report) = args.first() else { return Ok(()) };
         let code = error_code(report);
-        if !asked.allows(code) && !(code == 4 && self.is_tight && asked.takes_memory()) {
+        let is_for_memory = code == 4 && self.is_tight && asked.takes_memory();
+        if !asked.allows(code) && !is_for_memory {
             let text = String::from_utf8_lossy(report).into_owned();
             return Err(format!("{asked:?} is answered with error {code}: {text}"));
         }
