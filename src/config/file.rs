@@ -73,6 +73,8 @@ mod tests {
             unsent = "64KiB"
             parked = "2MiB"
             memory = "1GiB"
+            keep_for = "2m"
+            linger = "0ms"
             hello_timeout = "3s"
             linger_timeout = "500ms"
             http_head_timeout = "4s"
@@ -100,6 +102,8 @@ mod tests {
                     unsent: Size(64 << 10),
                     parked: Size(2 << 20),
                     memory: Some(Size(1 << 30)),
+                    keep_for: Duration::from_secs(120),
+                    linger: Duration::ZERO,
                     hello_timeout: Duration::from_secs(3),
                     linger_timeout: Duration::from_millis(500),
                     http_head_timeout: Duration::from_secs(4),

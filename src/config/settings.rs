@@ -55,6 +55,12 @@ pub struct LimitSettings {
     /// it is what the machine has room for: [`Settings::memory_bytes_max`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Size>,
+    /// Longest `KeepFor` of a stream or of a place.
+    #[serde(with = "duration")]
+    pub keep_for: Duration,
+    /// Longest `Linger` of a stream.
+    #[serde(with = "duration")]
+    pub linger: Duration,
     /// Time for a peer's Hello.
     #[serde(with = "duration")]
     pub hello_timeout: Duration,
@@ -84,6 +90,8 @@ impl Default for LimitSettings {
             unsent: Size(worker.unsent_bytes_pause as u64),
             parked: Size(worker.stream.parked_bytes_max),
             memory: None,
+            keep_for: worker.stream.keep_for_max,
+            linger: worker.stream.linger_max,
             hello_timeout: worker.hello_timeout,
             linger_timeout: worker.linger_timeout,
             http_head_timeout: http.head,
@@ -193,6 +201,8 @@ impl Settings {
         limits.stream.streams_max = given.streams_max;
         limits.stream.buffer_bytes_max = given.buffer_size_max.0;
         limits.stream.parked_bytes_max = given.parked.0;
+        limits.stream.keep_for_max = given.keep_for;
+        limits.stream.linger_max = given.linger;
         // A channel pauses well before its writes are refused.
         let pause = &mut limits.stream.parked_bytes_pause;
         *pause = (*pause).min(given.parked.0 / 2);
@@ -310,6 +320,7 @@ mod tests {
             log: LogLevel::Warn,
             limits: LimitSettings {
                 unsent: Size(123_456),
+                keep_for: Duration::from_secs(7200),
                 drain_timeout: Duration::from_millis(1),
                 ..LimitSettings::default()
             },

@@ -59,3 +59,23 @@ fn limits_and_log_level_count_at_once_and_the_rest_is_named() {
     server.assert_well();
     assert_eq!(server.terminate(), Some(0));
 }
+
+#[test]
+fn how_long_a_stream_may_outlive_its_writer_is_the_operators_to_say() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("weir.toml");
+    write(&file, "[limits]\nkeep_for = \"2s\"\nlinger = \"3s\"\n");
+    let path = file.to_str().expect("a path in UTF-8");
+    let server = TestServer::start_with(&["--workers", "1", "--config", path]);
+    let mut peer = server.peer();
+    let mut create = |keep_for: u64, linger: u64| {
+        let properties = json!({"Key": "k", "KeepFor": keep_for, "Linger": linger}).to_string();
+        let reply = peer.call("StreamBroker", "create", &[b"\"T\"", properties.as_bytes()]);
+        error_code(&reply[0])
+    };
+    assert_eq!((create(2000, 3000), create(2001, 3000), create(2000, 3001)), (0, 20, 20));
+    write(&file, "[limits]\nkeep_for = \"4s\"\nlinger = \"3s\"\n");
+    reload(&server, "configuration reloaded: limits.keep_for taken over");
+    wait_until(PATIENCE, "the new bound counts", || create(4000, 0) == 0);
+    assert_eq!(create(4001, 0), 20);
+}
