@@ -1,5 +1,7 @@
 //! `pub`, `tail` and `ls` together.
 
+use std::io::Write;
+
 use serde_json::{Value, json};
 
 use crate::support::peer::quoted;
@@ -65,6 +67,24 @@ fn file_is_held_for_the_first_tail() {
     assert_eq!(tail.code, Some(0), "{}", tail.stderr);
     assert!(tail.stdout == data, "{} bytes of {}", tail.stdout.len(), data.len());
     assert_eq!(publisher.wait().code, Some(0));
+}
+
+#[test]
+fn what_pub_holds_stays_whole_for_the_first_reader_after_pub_has_ended() {
+    let server = TestServer::start();
+    let broker = server.broker();
+    let data = Pattern::new(22).bytes(0, 588_895);
+    let args = ["pub", "--broker", &broker, "--type", "Held", "--hold", "--linger", "60s"];
+    let mut publisher = Tool::start(&args);
+    let mut stdin = publisher.take_stdin();
+    stdin.write_all(&data).expect("pub reads its input");
+    drop(stdin);
+    let outcome = publisher.wait();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("before anybody read"), "{}", outcome.stderr);
+    let tail = Tool::run(&["tail", "--broker", &broker, "--type", "Held"]);
+    assert_eq!(tail.code, Some(0), "{}", tail.stderr);
+    assert!(tail.stdout == data, "{} bytes", tail.stdout.len());
 }
 
 #[test]

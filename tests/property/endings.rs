@@ -1,11 +1,13 @@
 //! Ends that cross each other: of streams, of channels, and of what they had asked for.
 
+use std::time::Duration;
+
 use weir::stream::{
     AttachOptions, Command, CoreLimits, Direction, Payload, Refusal, Reply, StallTimeout,
 };
 
 use crate::cluster::{Cluster, Told};
-use crate::pair::{STALL, both, small};
+use crate::pair::{Pair, STALL, both, small};
 
 #[test]
 fn a_stream_whose_creator_is_gone_ends_also_when_another_takes_its_end_back() {
@@ -167,6 +169,52 @@ fn a_reader_that_adopts_a_bus_reads_it_to_its_end() {
         assert_eq!(pair.read(stream), ("hello".into(), 0, true));
         assert!(pair.cluster.engines[0].report().streams.is_empty());
     });
+}
+
+#[test]
+fn a_channel_that_connected_and_then_adopts_keeps_its_reading_position() {
+    both(|mut pair| {
+        let mut properties = small(StallTimeout::Never);
+        properties.direction = Direction::Bus;
+        properties.history_bytes = 10;
+        properties.key = Some("secret".into());
+        let stream = pair.create(properties);
+        pair.connect(stream);
+        pair.write(stream, "read");
+        assert_eq!(pair.read(stream), ("read".into(), 0, false));
+        pair.write(stream, "next");
+        pair.run(pair.host, Command::Adopt { stream, key: "secret" });
+        assert_eq!(pair.read(stream), ("next".into(), 0, false), "nothing twice, no gap");
+    });
+}
+
+#[test]
+fn whether_a_disposed_stream_can_be_connected_to_depends_on_no_neighbour() {
+    let mut results = Vec::new();
+    for linger in [Duration::ZERO, 10 * STALL] {
+        for (reader_worker, host_worker) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let mut cluster = Cluster::new(7, 2, 64, &CoreLimits::default());
+            let (agent, reader) = (cluster.open(0), cluster.open(reader_worker));
+            // Somebody has yet to read it, so it is still there.
+            let mut pair = Pair { cluster, agent, host: reader };
+            let mut properties = small(StallTimeout::Never);
+            properties.linger = linger;
+            let stream = pair.create(properties);
+            pair.connect(stream);
+            pair.write(stream, "unread");
+            pair.run(agent, Command::Dispose(stream));
+            let host = pair.cluster.open(host_worker);
+            let told = pair.run(host, Command::Connect(stream));
+            let [Told::Reply(_, Reply::Done(result))] = &told[..] else { panic!("{told:?}") };
+            results.push((linger, result.is_ok()));
+        }
+    }
+    let kept = |linger| results.iter().filter(move |(l, _)| *l == linger).map(|(_, ok)| *ok);
+    for linger in [Duration::ZERO, 10 * STALL] {
+        let first = kept(linger).next().expect("four each");
+        assert!(kept(linger).all(|ok| ok == first), "{results:?}");
+    }
+    assert!(kept(10 * STALL).all(|ok| ok), "it lingers for late hosts: {results:?}");
 }
 
 #[test]
