@@ -10,7 +10,8 @@ use rustc_hash::FxHashMap;
 use crate::admin::About;
 use crate::admin::gather::Gather;
 use crate::admin::pass::order::Largest;
-use crate::admin::snapshot::{ChannelRow, Head, Joined, Part, Selection, Sort, StreamContext};
+use crate::admin::pass::readers::Rest;
+use crate::admin::snapshot::{Head, Joined, Part, Selection, Sort};
 use crate::id::{ChannelId, StreamId, WorkerId};
 use crate::inside::Silent;
 use crate::stream::{ReadersWanted, StreamRow};
@@ -35,21 +36,21 @@ pub(crate) enum Wanted {
 /// Where a pass is, and how it goes on.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
-    gather: Gather,
-    about: Arc<About>,
-    wanted: Wanted,
-    stage: Stage,
+    pub(super) gather: Gather,
+    pub(super) about: Arc<About>,
+    pub(super) wanted: Wanted,
+    pub(super) stage: Stage,
     begun: Instant,
     /// Whether a row has come before in the list that is under way.
-    has_row: bool,
+    pub(super) has_row: bool,
     /// Streams that may still come.
-    left: usize,
+    pub(super) left: usize,
     /// The channels of the readers that came, where they are asked for.
-    named: Vec<ChannelId>,
+    pub(super) named: Vec<ChannelId>,
 }
 
 #[derive(Clone, Debug)]
-enum Stage {
+pub(super) enum Stage {
     Begin,
     /// By home: behind which stream it goes on; `None` where it has no more.
     ByAge(Vec<Option<After>>),
@@ -63,17 +64,7 @@ enum Stage {
     Over,
 }
 
-type After = Option<StreamId>;
-
-#[derive(Clone, Debug)]
-struct Rest {
-    stream: StreamContext,
-    /// By worker: from which place on.
-    parts: Vec<(WorkerId, usize)>,
-    has_reader: bool,
-    left: usize,
-    then: Stage,
-}
+pub(super) type After = Option<StreamId>;
 
 impl Source {
     pub(super) fn new(gather: Gather, about: Arc<About>, wanted: Wanted) -> Source {
@@ -94,7 +85,7 @@ impl Source {
         }
     }
 
-    fn selection(&self) -> Selection {
+    pub(super) fn selection(&self) -> Selection {
         match self.wanted {
             Wanted::Stats(selection) => selection,
             Wanted::List => Selection::default(),
@@ -333,182 +324,9 @@ impl Source {
         Ok(Some(rest))
     }
 
-    async fn go_on_readers(&mut self, mut rest: Rest, text: &mut Vec<u8>) -> Result<(), Silent> {
-        let readers = self.more_readers(&mut rest).await?;
-        self.put_readers(&mut rest, readers, text);
-        if rest.parts.is_empty() || rest.left == 0 {
-            text.extend(b"]}");
-            self.stage = rest.then;
-        } else {
-            self.stage = Stage::Readers(Box::new(rest));
-        }
-        Ok(())
-    }
-
-    async fn more_readers(
-        &self,
-        rest: &mut Rest,
-    ) -> Result<Vec<(crate::stream::ReaderReport, Instant)>, Silent> {
-        let Some((worker, from)) = rest.parts.pop() else { return Ok(Vec::new()) };
-        let wanted = vec![ReadersWanted { stream: rest.stream.id(), from }];
-        let (now, reports) = self.gather.readers(worker, wanted).await?;
-        let mut readers = Vec::new();
-        for report in reports {
-            rest.parts.extend(report.next.map(|next| (worker, next)));
-            readers.extend(report.rows.into_iter().map(|reader| (reader, now)));
-        }
-        Ok(readers)
-    }
-
-    fn put_readers(
-        &mut self,
-        rest: &mut Rest,
-        readers: Vec<(crate::stream::ReaderReport, Instant)>,
-        text: &mut Vec<u8>,
-    ) {
-        for (reader, now) in readers {
-            if rest.left == 0 {
-                return;
-            }
-            rest.left -= 1;
-            if std::mem::replace(&mut rest.has_reader, true) {
-                text.push(b',');
-            }
-            text.extend(rest.stream.reader_json(&reader, now));
-            if self.selection().stream.is_some() {
-                self.named.push(reader.channel);
-            }
-        }
-    }
-
-    /// What comes behind the streams.
-    async fn end_streams(&mut self, text: &mut Vec<u8>) -> Result<(), Silent> {
-        let selection = self.selection();
-        match self.wanted {
-            Wanted::One(_) => {
-                text.push(b'\n');
-                return Ok(());
-            }
-            Wanted::List => {
-                text.extend(b"]\n");
-                return Ok(());
-            }
-            Wanted::Stats(_) => text.extend(br#"],"channels":["#),
-        }
-        self.has_row = false;
-        self.left = selection.top.unwrap_or(usize::MAX);
-        self.stage = match (selection.stream, selection.sort) {
-            (Some(_), sort) => {
-                let mut named = std::mem::take(&mut self.named);
-                named.sort_unstable();
-                match sort {
-                    Sort::Age => Stage::ChosenChannels(named.into(), 0),
-                    _ => {
-                        let sorted =
-                            self.sorted_channels(sort, selection.top, Some(&named)).await?;
-                        Stage::ChosenChannels(sorted.into(), 0)
-                    }
-                }
-            }
-            (None, Sort::Age) => Stage::Channels(WorkerId(0), 0),
-            (None, sort) => {
-                let sorted = self.sorted_channels(sort, selection.top, None).await?;
-                Stage::ChosenChannels(sorted.into(), 0)
-            }
-        };
-        Ok(())
-    }
-
-    /// The channels in the order that is asked for; only those `named`, where some are.
-    async fn sorted_channels(
-        &self,
-        sort: Sort,
-        top: Option<usize>,
-        named: Option<&[ChannelId]>,
-    ) -> Result<Vec<ChannelId>, Silent> {
-        let mut largest = Largest::new(top);
-        for worker in self.gather.workers().ids() {
-            let mut slot = Some(0);
-            while let Some(from) = slot {
-                let (_, rows, next) = self.gather.channels(worker, from).await?;
-                for row in rows {
-                    if named.is_none_or(|named| named.binary_search(&row.id).is_ok()) {
-                        largest.put(sort.of_channel(&row), row.id);
-                    }
-                }
-                slot = next;
-            }
-        }
-        Ok(largest.into_sorted())
-    }
-
-    async fn go_on_channels(
-        &mut self,
-        worker: WorkerId,
-        slot: usize,
-        text: &mut Vec<u8>,
-    ) -> Result<(), Silent> {
-        if self.left == 0 || worker.index() == self.gather.workers().ids().count() {
-            self.end(text);
-            return Ok(());
-        }
-        let (now, rows, next) = self.gather.channels(worker, slot).await?;
-        self.put_channels(now, rows, text);
-        self.stage = match next {
-            Some(slot) => Stage::Channels(worker, slot),
-            None => Stage::Channels(WorkerId(worker.0 + 1), 0),
-        };
-        Ok(())
-    }
-
-    async fn go_on_chosen_channels(
-        &mut self,
-        ids: Arc<[ChannelId]>,
-        at: usize,
-        text: &mut Vec<u8>,
-    ) -> Result<(), Silent> {
-        if self.left == 0 || at == ids.len() {
-            self.end(text);
-            return Ok(());
-        }
-        let piece = &ids[at..ids.len().min(at + ROWS_MAX)];
-        let mut found = FxHashMap::default();
-        for worker in self.gather.workers().ids() {
-            let own = piece.iter().filter(|id| id.worker == worker).copied();
-            let own: Vec<ChannelId> = own.collect();
-            if !own.is_empty() {
-                let (now, rows) = self.gather.channels_of(worker, own).await?;
-                found.extend(rows.into_iter().map(|row| (row.id, (now, row))));
-            }
-        }
-        for (now, row) in piece.iter().filter_map(|id| found.remove(id)) {
-            self.put_channels(now, vec![row], text);
-        }
-        self.stage = Stage::ChosenChannels(Arc::clone(&ids), at + piece.len());
-        Ok(())
-    }
-
-    fn end(&self, text: &mut Vec<u8>) {
+    pub(super) fn end(&self, text: &mut Vec<u8>) {
         let took = self.about.clock.now().instant.since(self.begun);
         let end = format!("],\"gathered_ms\":{}}}\n", took.as_millis());
         text.extend(end.as_bytes());
-    }
-
-    fn put_channels(
-        &mut self,
-        now: Instant,
-        rows: Vec<crate::worker::ChannelReport>,
-        text: &mut Vec<u8>,
-    ) {
-        for row in rows {
-            if self.left == 0 {
-                return;
-            }
-            self.left -= 1;
-            if std::mem::replace(&mut self.has_row, true) {
-                text.push(b',');
-            }
-            text.extend(ChannelRow::new(row, now).to_json());
-        }
     }
 }
