@@ -16,8 +16,8 @@ use crate::server::identity::identity;
 use crate::server::{Addresses, Server, StartError, WakeServer, fatal};
 use crate::time::Clock;
 use crate::worker::{
-    Doorbell, Inbox, Links, MAIL_MAX, Mail, Outbox, PhaseFlag, Placement, SystemPoller, Tuning,
-    WAKE, Worker, cores, mailbox,
+    Doorbell, Favour, Inbox, Links, MAIL_MAX, Mail, Outbox, PhaseFlag, Placement, SystemPoller,
+    Tuning, WAKE, Worker, cores, mailbox,
 };
 
 /// A thread's poller and the bell that wakes it.
@@ -147,6 +147,7 @@ fn spawn_workers(
     // the same for every broker on the machine; whoever wants certain cores runs us under
     // `taskset`.
     let may_pin = settings.pin && usize::from(settings.workers) == cores.len();
+    let favour = Arc::new(Favour::default());
     for (index, (sleeper, post)) in sleepers.into_iter().zip(posts).enumerate() {
         let links = Links {
             poller: SystemPoller::new(sleeper.poll, server.clock),
@@ -155,6 +156,7 @@ fn spawn_workers(
             outboxes: post.outboxes,
             placement: Arc::clone(&server.placement),
             tuning: Arc::clone(&server.tuning),
+            favour: Arc::clone(&favour),
             phase: Arc::clone(&server.phase),
             server_bell: Arc::clone(&server.bell),
         };

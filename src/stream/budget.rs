@@ -11,6 +11,15 @@ use crate::stream::{CoreLimits, Refusal};
 /// What streams may borrow for writes that must be taken whole: this part of the limit.
 const LENT_PART: u64 = 8;
 
+/// This part of the limit may wait to be sent before outputs hold no more than they need.
+const UNSENT_PART: u64 = 8;
+
+/// This part of the limit is left to accounts of no more than [`ACCOUNT_BYTES_SMALL`].
+const NEWCOMERS_PART: u64 = 32;
+
+/// What a newcomer has that does ordinary things.
+const ACCOUNT_BYTES_SMALL: u64 = 64 << 10;
+
 /// Messages that are being received may hold this part of the limit on top of it.
 const MESSAGES_PART: u64 = 8;
 
@@ -28,7 +37,8 @@ const ACCOUNT_BYTES_MIN: u64 = 16 << 10;
 /// Three rules share it out, so that whoever comes finds room:
 ///
 /// - An account may grow as long as it holds no more than what is free, and to a few KiB always. So
-///   one peer has at most half, and of n peers each at most one part in n + 1.
+///   one peer has at most half, and of n peers each at most one part in n + 1. Large accounts leave
+///   a little free on top: they grow in steps, and a newcomer must find room between two.
 /// - A stream's bytes beyond the part that is set aside for it leave the last eighth free.
 /// - Replies to reads leave the last quarter free: what viewers do not take in holds up no writer.
 ///
@@ -104,12 +114,14 @@ pub(super) struct Parts {
 
 impl Budget {
     pub(super) fn new(max: u64) -> Budget {
+        let segments = Segments::default();
+        segments.set_unsent_max(max / UNSENT_PART);
         Budget {
             max,
             streams: 0,
             accounts: 0,
             ownerless: 0,
-            segments: Segments::default(),
+            segments,
             receiving: 0,
             beyond: 0,
             overparked: Overparked::default(),
@@ -121,6 +133,7 @@ impl Budget {
     /// Changes the limit. What is held beyond a lower one stays until it is read.
     pub(super) fn set_max(&mut self, max: u64) {
         self.max = max;
+        self.segments.set_unsent_max(max / UNSENT_PART);
     }
 
     /// Everything that counts.
@@ -191,7 +204,8 @@ impl Budget {
     /// Whether an account may grow by `more`.
     pub(super) fn has_room(&self, account: &Account, more: u64) -> bool {
         let grown = account.held.saturating_add(more);
-        grown <= ACCOUNT_BYTES_MIN || grown <= self.free().saturating_sub(more)
+        let left = if grown > ACCOUNT_BYTES_SMALL { self.max / NEWCOMERS_PART } else { 0 };
+        grown <= ACCOUNT_BYTES_MIN || grown <= self.free().saturating_sub(more + left)
     }
 
     /// The same, and why not.
@@ -240,6 +254,11 @@ impl Budget {
     /// So much of them is of the one message that goes on beyond the limit.
     pub(super) fn set_beyond(&mut self, bytes: u64) {
         self.beyond = bytes;
+    }
+
+    /// Whether the write of a message that went on beyond the limit is parked.
+    pub(super) fn has_parked_beyond(&self) -> bool {
+        self.overparked.long > 0
     }
 
     /// What a party has parked without room is `new` in place of `old`.

@@ -39,6 +39,15 @@ impl Chunks {
         }
     }
 
+    /// The same, to be replaced by others as long.
+    pub(super) fn as_mut_slice(&mut self) -> &mut [Bytes] {
+        match &mut self.0 {
+            Inner::None => &mut [],
+            Inner::One(piece) => std::slice::from_mut(piece),
+            Inner::Many(pieces) => pieces,
+        }
+    }
+
     /// The count of bytes.
     pub fn len(&self) -> usize {
         self.as_slice().iter().map(Bytes::len).sum()

@@ -235,12 +235,12 @@ impl Front {
             // A place may still be confirmed; those are bounded as attachments are.
             party.finished.push_back(stream);
         }
-        while party.finished.len() > self.limits.finished_per_channel_max
-            || !self.budget.has_room(&party.account, 0)
+        if party.finished.len() > self.limits.finished_per_channel_max
+            && let Some(oldest) = party.finished.pop_front()
         {
-            let Some(oldest) = party.finished.pop_front() else { break };
             party.remove_attachment(oldest, &mut self.budget);
         }
+        let _ = party.make_room(0, &mut self.budget);
         self.effects.push_back(Effect::Disposed { channel: id, stream_type, stream });
     }
 

@@ -11,7 +11,6 @@ use crate::stream::meta::Meta;
 use crate::stream::park::ParkedWrites;
 use crate::stream::places::Places;
 use crate::stream::readers::Readers;
-use crate::stream::segments::Segments;
 use crate::stream::{
     Direction, Introduction, Payload, PlaceReport, ReaderReport, Refusal, StreamReport, TypeSlot,
 };
@@ -163,11 +162,12 @@ impl RemoteView {
 }
 
 impl Stream {
-    pub(super) fn new(meta: Arc<Meta>, owner: Option<Owner>, segments: &Segments) -> Stream {
+    pub(super) fn new(meta: Arc<Meta>, owner: Option<Owner>) -> Stream {
         let origin = meta.origin;
+        let log = Log::at_home(origin, &meta.segments);
         Stream {
             meta,
-            log: Log::at_home(origin, segments),
+            log,
             marks: Marks::starting_at(origin),
             readers: Readers::default(),
             places: Places::default(),

@@ -16,6 +16,12 @@ const BLOCK_BYTES_MAX: usize = 32 << 10;
 /// piece of its own on its way through every reader's socket.
 const SEGMENT_BYTES_MIN: usize = 2 << 10;
 
+/// A write of more than so many bytes is copied into segments: whoever is sent a part of one, and
+/// takes nothing in, keeps all of it.
+const SHARED_BYTES_MAX: usize = 2 << 20;
+/// The largest of those segments: as much as one reply to a read has at most.
+const SEGMENT_BYTES_MAX: usize = 1 << 20;
+
 /// A segment of at least so many bytes is copied when no more than a quarter of it is still kept:
 /// what a stream keeps of a segment holds at most four times what it counts (and the rest of the
 /// receive buffer, where the segment lies in one), and less than half a segment is ever copied.
@@ -108,12 +114,23 @@ impl Log {
             return self.append_copy(&bytes);
         }
         self.seal();
+        if bytes.len() > SHARED_BYTES_MAX && !self.is_view {
+            return bytes.chunks(SEGMENT_BYTES_MAX).for_each(|part| self.append_segment(part));
+        }
         let at = self.end;
         self.end = at.plus(bytes.len() as u64);
         let segment = match self.is_view {
             true => Segment { at, bytes, is_kept: false },
             false => self.counted(at, bytes),
         };
+        self.sealed.push_back(segment);
+    }
+
+    /// Appends a copy as a segment of its own.
+    fn append_segment(&mut self, slice: &[u8]) {
+        let at = self.end;
+        self.end = at.plus(slice.len() as u64);
+        let segment = self.counted(at, Bytes::copy_from_slice(slice));
         self.sealed.push_back(segment);
     }
 
@@ -187,6 +204,26 @@ impl Log {
         if at < until {
             let tail = self.tail_from(at, until);
             chunks.push(tail);
+        }
+        chunks
+    }
+
+    /// The same for who may keep it for long: a reader's output, another worker. While much waits
+    /// to be sent, little of a segment is copied, so that a reader who takes nothing in holds no
+    /// more than what is for it.
+    pub(super) fn hand_out(&mut self, from: Offset, max: u64) -> Chunks {
+        let mut chunks = self.read_at(from, max);
+        if self.kept.segments().is_crowded() {
+            let segments = self.kept.segments().clone();
+            let first = self.sealed.partition_point(|segment| segment.end() <= from);
+            let mut lens = self.sealed.range(first..).map(|segment| segment.bytes.len());
+            for chunk in chunks.as_mut_slice() {
+                let whole = lens.next().unwrap_or(0);
+                let is_little = whole >= SPARSE_BYTES_MIN && chunk.len() <= whole / 4;
+                if chunk.len() >= SEGMENT_BYTES_MIN && is_little {
+                    *chunk = segments.count(Bytes::copy_from_slice(chunk));
+                }
+            }
         }
         chunks
     }
@@ -467,5 +504,41 @@ mod tests {
         assert_eq!(segments.unsent(), block);
         drop(gathered);
         assert_eq!(segments.unsent(), 0);
+    }
+
+    #[test]
+    fn a_write_longer_than_the_bound_is_cut_into_segments_and_one_as_long_is_shared() {
+        for (len, segments) in [(SHARED_BYTES_MAX, 1), (SHARED_BYTES_MAX + 1, 3)] {
+            let data: Bytes = (0..len).map(|at| (at / 7) as u8).collect::<Vec<u8>>().into();
+            let mut log = Log::default();
+            log.append(&Payload::Owned(data.clone()), len);
+            assert_eq!(log.sealed.len(), segments);
+            assert!(bytes_of(&mut log) == data);
+        }
+    }
+
+    #[test]
+    fn little_of_a_segment_is_copied_for_a_reader_only_while_much_waits_to_be_sent() {
+        let segments = Segments::default();
+        segments.set_unsent_max(SPARSE_BYTES_MIN as u64);
+        let mut log = Log::at_home(Offset(0), &segments);
+        for _ in 0..3 {
+            log.append(&Payload::Owned(vec![7; SPARSE_BYTES_MIN].into()), SPARSE_BYTES_MIN);
+        }
+        let [first, second, third] = [0, 1, 2].map(|at| Offset((at * SPARSE_BYTES_MIN) as u64));
+        let little = SPARSE_BYTES_MIN as u64 / 4;
+        let unread = [log.hand_out(first, little), log.hand_out(second, little)];
+        log.trim(second);
+        assert_eq!(segments.unsent(), SPARSE_BYTES_MIN as u64, "at the bound, the whole segment");
+        assert_eq!(log.hand_out(third, little).len() as u64, little);
+        log.trim(third);
+        assert_eq!(segments.unsent(), 2 * SPARSE_BYTES_MIN as u64, "past it");
+        let copied = log.hand_out(third, little);
+        let shared = log.hand_out(third, little + 1);
+        drop(unread);
+        assert_eq!((copied.len() as u64, segments.unsent()), (little, little), "what it is sent");
+        drop((log, copied));
+        assert_eq!(segments.unsent(), SPARSE_BYTES_MIN as u64, "more than a little is shared");
+        drop(shared);
     }
 }

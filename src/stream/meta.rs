@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::{Offset, StreamId, WorkerId};
+use crate::stream::segments::Segments;
 use crate::stream::{Direction, Properties, StallTimeout};
 use crate::time::Instant;
 
@@ -24,10 +25,18 @@ pub struct Meta {
     /// The offset of its first byte.
     pub(super) origin: Offset,
     pub(super) created_at: Instant,
+    /// What counts its bytes, at its home.
+    pub(super) segments: Segments,
 }
 
 impl Meta {
-    pub(super) fn new(id: StreamId, home: WorkerId, now: Instant, properties: &Properties) -> Meta {
+    pub(super) fn new(
+        id: StreamId,
+        home: WorkerId,
+        now: Instant,
+        properties: &Properties,
+        segments: &Segments,
+    ) -> Meta {
         Meta {
             id,
             home,
@@ -42,6 +51,7 @@ impl Meta {
             keep_for: properties.keep_for,
             origin: properties.origin,
             created_at: now,
+            segments: segments.clone(),
         }
     }
 

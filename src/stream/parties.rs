@@ -308,6 +308,15 @@ impl Party {
         Some(found)
     }
 
+    /// Makes room for `more` in the account: what is there only for a late `disconnect` gives way.
+    pub(super) fn make_room(&mut self, more: u64, budget: &mut Budget) -> Result<(), Refusal> {
+        while let Err(error) = budget.admit(&self.account, more) {
+            let Some(oldest) = self.finished.pop_front() else { return Err(error) };
+            self.remove_attachment(oldest, budget);
+        }
+        Ok(())
+    }
+
     /// Removes an attachment and what it is charged with.
     pub(super) fn remove_attachment(
         &mut self,

@@ -330,7 +330,7 @@ impl Readers {
         let lost = reader.tell_lost();
         // Lost bytes lie right before the data, so what is left of them is told first.
         let most = if reader.untold > 0 { 0 } else { most };
-        let data = log.read_at(reader.cursor, size.min(most));
+        let data = log.hand_out(reader.cursor, size.min(most));
         let len = data.len() as u64;
         reader.cursor = reader.cursor.plus(len);
         reader.delivered += len;

@@ -12,12 +12,21 @@ use bytes::Bytes;
 pub(super) struct Segments(Arc<Counts>);
 
 /// Relaxed orders do: each is a sum that nothing else depends on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
     /// Bytes of segments that anybody holds. Any thread takes away from it.
     live: AtomicU64,
     /// Bytes of those that logs here have. Only the engine's own thread changes it.
     kept: AtomicU64,
+    /// Bytes that may wait to be sent before little of a segment may no longer hold all of it.
+    unsent_max: AtomicU64,
+}
+
+impl Default for Counts {
+    fn default() -> Counts {
+        let [live, kept] = [AtomicU64::new(0), AtomicU64::new(0)];
+        Counts { live, kept, unsent_max: AtomicU64::new(u64::MAX) }
+    }
 }
 
 /// A segment that knows when nobody holds it any more.
@@ -49,6 +58,16 @@ impl Segments {
     /// Bytes of counted segments that logs here have.
     pub(super) fn kept(&self) -> u64 {
         self.0.kept.load(Ordering::Relaxed)
+    }
+
+    /// Says how much may wait to be sent before outputs should hold no more than they need.
+    pub(super) fn set_unsent_max(&self, bytes: u64) {
+        self.0.unsent_max.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether so much waits to be sent that an output should hold no more than it needs.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.unsent() > self.0.unsent_max.load(Ordering::Relaxed)
     }
 
     /// Bytes that no log has and that somebody holds: they wait to be sent.

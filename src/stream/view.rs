@@ -8,7 +8,6 @@ use crate::stream::home::Told;
 use crate::stream::log::Log;
 use crate::stream::meta::Meta;
 use crate::stream::readers::Readers;
-use crate::stream::segments::Segments;
 use crate::time::Instant;
 
 /// Readers of a distant stream, and the bytes that they have not read.
@@ -57,10 +56,11 @@ pub struct ViewReport {
 }
 
 impl View {
-    pub(super) fn new(meta: Arc<Meta>, position: Offset, segments: &Segments) -> View {
+    pub(super) fn new(meta: Arc<Meta>, position: Offset) -> View {
+        let log = Log::in_view(position, &meta.segments);
         View {
             meta,
-            log: Log::in_view(position, segments),
+            log,
             readers: Readers::default(),
             attaches_seen: 0,
             home_start: position,

@@ -203,16 +203,17 @@ impl Framer {
         }
     }
 
-    /// Bytes held for a message under way.
+    /// Memory held for a message under way, in bytes: up to twice what has come of it.
     pub fn buffered_bytes(&self) -> usize {
         if self.handed_out {
             return 0;
         }
         let block = match &self.state {
-            State::Large(block) => block.bytes.len(),
+            State::Large(block) => block.bytes.capacity(),
             _ => 0,
         };
-        self.body.len() + self.blocks_bytes + block
+        let body = if self.body.is_empty() { 0 } else { self.body.capacity() };
+        body + self.blocks_bytes + block
     }
 
     /// Whether the next byte begins a message.
@@ -460,7 +461,7 @@ mod tests {
         let mut framer = Framer::new(WireLimits::default());
         let head = [b"C\0".as_slice(), &[3, 3, 0x80, 0x80, 0x80, 0x08]].concat();
         assert!(framer.decode(&mut &head[..]).unwrap().is_none());
-        assert_eq!(framer.buffered_bytes(), 2);
+        assert!((2..=16).contains(&framer.buffered_bytes()));
         let room = framer.direct().unwrap().len();
         assert_eq!(room, BLOCK_FIRST_BYTES);
         framer.filled(room);
@@ -503,7 +504,7 @@ mod tests {
         assert_eq!(framer.body.capacity(), 0);
         let mut parts = [&b"C\x001"[..], &b"\0\x03\x01"[..]];
         assert!(framer.decode(&mut parts[0]).unwrap().is_none());
-        assert_eq!(framer.buffered_bytes(), 3);
+        assert!((3..=16).contains(&framer.buffered_bytes()));
         assert!(framer.decode(&mut parts[1]).unwrap().is_some());
         assert!(framer.decode(&mut parts[1]).unwrap().is_none());
         assert!((1..=IDLE_BYTES_MAX).contains(&framer.body.capacity()));

@@ -19,8 +19,8 @@ use crate::worker::receive_buffers::ReceiveBuffers;
 use crate::worker::running_clock::{RunningClock, SLEEP_MAX};
 use crate::worker::session::{SessionKey, Sessions};
 use crate::worker::{
-    Counters, Doorbell, Identity, Inbox, Limits, Mail, Outbox, Phase, PhaseFlag, Placement, Poller,
-    Ready, Refused, Shard, Tuning, TurnBudget,
+    Counters, Doorbell, Favour, Identity, Inbox, Limits, Mail, Outbox, Phase, PhaseFlag, Placement,
+    Poller, Ready, Refused, Shard, Tuning, TurnBudget,
 };
 
 /// What joins a worker to the system and to the other threads.
@@ -38,6 +38,8 @@ pub struct Links<P: Poller> {
     pub placement: Arc<Placement>,
     /// The bounds that count now.
     pub tuning: Arc<Tuning>,
+    /// Whose message may go on beyond the memory limit.
+    pub favour: Arc<Favour>,
     /// Where the server is in its life.
     pub phase: Arc<PhaseFlag>,
     /// Who waits for the drain to come to its end.
@@ -97,14 +99,17 @@ impl<P: Poller> Worker<P> {
             .collect();
         let workers = u16::try_from(neighbours.len() + 1).expect("workers are counted in 16 bits");
         let now = links.poller.now();
+        let linger_timeout = limits.linger_timeout;
+        let mut shard = Shard::new(id, workers, limits, identity);
+        shard.share_favour(Arc::clone(&links.favour));
         Worker {
             id,
             clock: RunningClock::new(now),
             now,
             links,
             neighbours,
-            linger_timeout: limits.linger_timeout,
-            shard: Shard::new(id, workers, limits, identity),
+            linger_timeout,
+            shard,
             sessions: Sessions::default(),
             ready: Vec::new(),
             queue: VecDeque::new(),

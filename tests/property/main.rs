@@ -10,6 +10,7 @@ mod ended;
 mod endings;
 mod framing;
 mod memory;
+mod newcomers;
 mod pair;
 mod pauses;
 mod places;

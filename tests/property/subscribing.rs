@@ -53,10 +53,12 @@ fn a_reader_that_is_let_go_before_its_subscription_is_answered_leaves_nothing() 
 #[test]
 fn a_subscription_for_which_there_is_no_room_connects_to_nothing_that_came_meanwhile() {
     const MAX: u64 = 1 << 20;
+    /// What one account may have: half, less the part that is left to newcomers.
+    const MOST: u64 = (MAX - MAX / 32) / 2;
     let limits = CoreLimits { memory_bytes_max: MAX, ..CoreLimits::default() };
     for agent_worker in [0, 1] {
         let mut outcomes = [0; 2];
-        for unsent in (MAX / 2 - 12_000..MAX / 2).step_by(30) {
+        for unsent in (MOST - 12_000..MOST).step_by(30) {
             let mut cluster = Cluster::new(7, 3, 64, &limits);
             let (agent, host) = (cluster.open(agent_worker), cluster.open(0));
             cluster.engines[0].set_outside_bytes(host, unsent, 0);

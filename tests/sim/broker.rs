@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use weir::id::{ChannelId, Door, WorkerId};
 use weir::time::{Instant, Now};
 use weir::worker::{
-    Doorbell, Identity, Limits, Links, Mail, Outbox, Phase, PhaseFlag, Placement, Shard,
+    Doorbell, Favour, Identity, Limits, Links, Mail, Outbox, Phase, PhaseFlag, Placement, Shard,
     ShardReport, Tuning, TurnBudget, Wake, mailbox,
 };
 
@@ -65,6 +65,7 @@ impl Broker {
         let phase = Arc::new(PhaseFlag::default());
         let placement = Arc::new(Placement::new(workers));
         let tuning = Arc::new(Tuning::new(limits.clone(), usize::MAX));
+        let favour = Arc::new(Favour::default());
         let server_bell = Arc::new(Doorbell::new(Flag::default()));
         let flags: Vec<_> = (0..workers).map(|_| Arc::<AtomicBool>::default()).collect();
         let bells: Vec<_> =
@@ -96,6 +97,7 @@ impl Broker {
                 outboxes,
                 placement: Arc::clone(&placement),
                 tuning: Arc::clone(&tuning),
+                favour: Arc::clone(&favour),
                 phase: Arc::clone(&phase),
                 server_bell: Arc::clone(&server_bell),
             };

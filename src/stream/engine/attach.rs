@@ -207,17 +207,17 @@ impl Front {
 
     /// Whether the channel may be attached to one more stream, if it is not to this one.
     pub(super) fn admits_attachment(
-        &self,
+        &mut self,
         channel: ChannelId,
         id: StreamId,
     ) -> Result<(), Refusal> {
-        let Some(party) = self.parties.get(channel) else { return Ok(()) };
+        let Some(party) = self.parties.get_mut(channel) else { return Ok(()) };
         let most = self.limits.attachments_per_channel_max;
         if party.attachments.contains_key(&id) {
             return Ok(());
         }
         if party.attachments.len() < most {
-            return self.budget.admit(&party.account, ATTACHMENT_BYTES);
+            return party.make_room(ATTACHMENT_BYTES, &mut self.budget);
         }
         let error = format!("the channel is attached to {most} streams; disconnect from some");
         Err(Refusal::Limit(error))

@@ -52,8 +52,7 @@ impl Engine {
     pub(super) fn take_grant(&mut self, grant: &Grant) {
         let Some(attaches) = grant.attach else { return };
         let view = self.views.entry(grant.meta.id).or_insert_with(|| {
-            let segments = self.front.budget.segments();
-            let mut view = View::new(grant.meta.clone(), grant.sent_from, segments);
+            let mut view = View::new(grant.meta.clone(), grant.sent_from);
             view.type_slot = self.traffic.name(&grant.meta.stream_type);
             view.into()
         });
@@ -144,7 +143,7 @@ impl Stream {
             position,
             lost,
             sent_from: from,
-            sent: self.log.read_at(from, u64::MAX),
+            sent: self.log.hand_out(from, u64::MAX),
             told,
         }
     }

@@ -62,7 +62,11 @@ impl Engine {
         let owner = party.as_owner();
         let overhead = stream_bytes(properties);
         let cost = overhead + ATTACHMENT_BYTES;
-        self.front.budget.admit(&party.account, cost)?;
+        let Front { parties, budget, .. } = &mut self.front;
+        if let Some(party) = parties.get_mut(channel) {
+            party.make_room(cost, budget)?;
+        }
+        let Some(party) = self.front.parties.get(channel) else { return Err(Refusal::Cancelled) };
         let is_small = self.front.budget.is_small(&party.account, cost);
         self.front.admits_attachment(channel, self.next_id())?;
         self.admits_streams(now, &[properties.buffer_bytes], is_small)?;
@@ -70,9 +74,8 @@ impl Engine {
         if let Some(party) = self.front.parties.get_mut(channel) {
             party.owned.insert(id);
         }
-        let meta = Meta::new(id, self.front.me, now, properties);
-        let segments = self.front.budget.segments();
-        let mut stream = Stream::new(meta.into(), Some(owner), segments);
+        let meta = Meta::new(id, self.front.me, now, properties, self.front.budget.segments());
+        let mut stream = Stream::new(meta.into(), Some(owner));
         stream.key = properties.key.as_deref().map(Box::from);
         stream.is_held = properties.hold;
         stream.overhead = overhead;

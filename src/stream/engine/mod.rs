@@ -273,6 +273,11 @@ impl Engine {
         self.front.budget.set_beyond(party.map_or(0, |party| party.outside.receiving));
     }
 
+    /// Whether such a message is whole, and its write waits.
+    pub fn has_parked_beyond(&self) -> bool {
+        self.front.budget.has_parked_beyond()
+    }
+
     pub(super) fn forget_favoured(&mut self, channel: ChannelId) {
         if self.front.favoured == Some(channel) {
             self.favour(None);

@@ -89,8 +89,8 @@ impl Engine {
             properties.buffer_bytes = size;
             properties.history_bytes = 0;
             properties.stall_timeout = StallTimeout::Never;
-            let meta = Meta::new(id, self.front.me, now, &properties);
-            let mut stream = Stream::new(meta.into(), None, self.front.budget.segments());
+            let meta = Meta::new(id, self.front.me, now, &properties, self.front.budget.segments());
+            let mut stream = Stream::new(meta.into(), None);
             stream.overhead = stream_bytes(&properties);
             stream
         };

@@ -267,7 +267,7 @@ impl Stream {
         let view = &mut self.views[index];
         let at = view.sent.max(self.log.start());
         let chunks = match until > at {
-            true => self.log.read_at(at, until.since(at)),
+            true => self.log.hand_out(at, until.since(at)),
             false => Chunks::EMPTY,
         };
         view.sent = at.max(until);

@@ -38,9 +38,12 @@ impl Engine {
             return self.front.done(channel, token.clone(), Err(error));
         }
         let cost = subscription_bytes(stream_type);
-        if let Err(error) = self.front.budget.admit(&party.account, cost) {
+        let Front { parties, budget, .. } = &mut self.front;
+        let room = parties.get_mut(channel).map(|party| party.make_room(cost, budget));
+        if let Some(Err(error)) = room {
             return self.front.done(channel, token.clone(), Err(error));
         }
+        let Some(party) = self.front.parties.get(channel) else { return };
         let asker = party.asker();
         let stream_type: Arc<str> = stream_type.into();
         if let Some(party) = self.front.parties.get_mut(channel) {

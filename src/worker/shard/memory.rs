@@ -9,6 +9,7 @@
 //! which costs one message.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::endpoint::{Held, Pause};
@@ -17,6 +18,7 @@ use crate::service::{error_code, error_report};
 use crate::stream::Engine;
 use crate::time::{Instant, Now};
 use crate::wire::WireError;
+use crate::worker::Favour;
 use crate::worker::shard::Shard;
 use crate::worker::shard::peer::Peer;
 
@@ -33,6 +35,8 @@ const LOOK_FOR_MEMORY_EACH: Duration = Duration::from_millis(20);
 pub(super) struct Memory {
     /// Channels with a long message under way that are not read.
     starved: VecDeque<ChannelId>,
+    /// Without it no message may go on beyond the limit.
+    favour: Arc<Favour>,
 }
 
 impl Memory {
@@ -59,6 +63,11 @@ fn replace(engine: &mut Engine, peer: &mut Peer, now: Held) {
 }
 
 impl Shard {
+    /// Shares with other workers who may let a message go on beyond the limit.
+    pub fn share_favour(&mut self, favour: Arc<Favour>) {
+        self.memory.favour = favour;
+    }
+
     /// Counts a message under way, and stops reading a channel whose message there is no memory
     /// for.
     pub(super) fn look_after_input(&mut self, now: Now, channel: ChannelId) {
@@ -88,7 +97,7 @@ impl Shard {
     /// Lets one channel go on beyond the limit, if none may and only messages under way are in its
     /// way.
     fn favour(&mut self, channel: ChannelId) -> bool {
-        let may = self.may_favour();
+        let may = self.may_favour() && self.memory.favour.take(self.me);
         if may {
             self.engine.favour(Some(channel));
         }
@@ -104,6 +113,9 @@ impl Shard {
             if receiving <= self.limits.stream.stream_bytes_min {
                 self.engine.favour(None);
             }
+        }
+        if self.engine.favoured().is_none() && !self.engine.has_parked_beyond() {
+            self.memory.favour.give_back(self.me);
         }
         // One a turn: what it receives then is counted before the next may go on.
         if !self.can_feed() {
@@ -134,7 +146,9 @@ impl Shard {
     }
 
     fn may_favour(&self) -> bool {
-        self.engine.favoured().is_none() && !self.engine.is_memory_spent_but_receiving()
+        self.engine.favoured().is_none()
+            && !self.engine.is_memory_spent_but_receiving()
+            && self.memory.favour.is_free_for(self.me)
     }
 
     /// Ends a channel that takes in no events while its account has no room for more of them:

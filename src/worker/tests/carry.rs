@@ -162,6 +162,7 @@ fn worker() -> Worker<OneConn> {
         outboxes: Vec::new(),
         placement: Arc::new(Placement::new(1)),
         tuning: Arc::new(Tuning::new(Limits::default(), 1)),
+        favour: Arc::default(),
         phase: Arc::new(PhaseFlag::default()),
         server_bell: Arc::clone(&bell),
     };

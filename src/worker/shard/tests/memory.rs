@@ -81,8 +81,9 @@ fn long_messages_wait_for_memory_and_all_come_in_when_there_is_some() {
     let waiting =
         |broker: &Broker| writers.iter().filter(|writer| !wants_input(broker, **writer)).count();
     assert_eq!(waiting(&broker), 5, "one may go beyond what its account has room for");
-    // Each that waits has shown that its message is long, and no more.
-    assert!(held(&broker) < (2 * MIB) as u64, "{}", held(&broker));
+    // Each that waits has shown that its message is long, and no more; what is there of each has
+    // room to grow.
+    assert!(held(&broker) < (2 * MIB + MIB / 2) as u64, "{}", held(&broker));
     let short = broker.greet(0);
     assert_eq!(broker.ask(short, "C|1|Locator|sync|"), "R|1||<eom>\n");
 
@@ -124,9 +125,9 @@ fn a_channel_that_reads_is_closed_over_a_long_message_that_finds_no_memory() {
     let reader = writer(&mut broker, 2);
     broker.ask(reader, "C|2|Streams|connect|\"VS0\"|");
     // It reads nothing yet, so the memory stays spent.
-    pour(&mut broker, reader, &long_write(2)[..100 << 10]);
+    pour(&mut broker, reader, &long_write(2)[..60 << 10]);
     assert!(wants_input(&broker, reader), "a message may be as long as a packet");
-    pour(&mut broker, reader, &long_write(2)[100 << 10..160 << 10]);
+    pour(&mut broker, reader, &long_write(2)[60 << 10..160 << 10]);
     let end = broker.take(reader);
     assert!(end.contains("<eos>{\"Code\":4,"), "{end}");
     assert!(end.contains("No memory for a long message"), "{end}");
