@@ -9,7 +9,7 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::cli::bench::{BenchArgs, LOADS};
 use crate::cli::units::{
-    key, milliseconds, position, size, some_milliseconds, stall_timeout, stream_id, workers,
+    key, milliseconds, name, position, size, some_milliseconds, stall_timeout, stream_id, workers,
 };
 use crate::client::{self, Key, Position, StallTimeout};
 use crate::config::{Address, HttpAddress};
@@ -174,7 +174,7 @@ pub struct BrokerArgs {
 #[derive(Debug, clap::Args)]
 pub struct CallerArgs {
     /// Who is calling, for people: shown beside the address [default: this machine's name]
-    #[arg(long = "as", value_name = "NAME", env = "WEIR_NAME")]
+    #[arg(long = "as", value_name = "NAME", env = "WEIR_NAME", value_parser = name)]
     pub introduced_as: Option<String>,
 }
 
@@ -262,7 +262,7 @@ pub struct TailArgs {
     /// Name of this reader's place in the stream, which holds what has not been written while the
     /// reader is away; another run with the same name takes it up [default: one that goes with
     /// this run]
-    #[arg(long, value_name = "NAME", conflicts_with = "no_place")]
+    #[arg(long, value_name = "NAME", conflicts_with = "no_place", value_parser = name)]
     pub place: Option<String>,
     /// How long the place waits for this reader, within what --stall-timeout allows [default: 30s,
     /// no longer than --retry-for]

@@ -37,7 +37,7 @@ impl Caller {
 /// What a verb of this program says of itself.
 pub(crate) fn introduction(verb: &str, args: &CallerArgs) -> Introduction {
     Introduction {
-        name: args.introduced_as.clone().filter(|name| !name.is_empty()).or_else(host_name),
+        name: args.introduced_as.clone().or_else(host_name),
         user: ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()),
         program: Some(format!("weir {verb} {}", env!("CARGO_PKG_VERSION"))),
     }

@@ -49,6 +49,9 @@ pub(crate) fn run(args: &PubArgs) -> anyhow::Result<Exit> {
     let connection = caller.connect()?;
     let (connection, stream) = keeping.create(connection, args)?;
     say::line(&format!("stream {stream}"));
+    if input.is_typed {
+        say::line("weir pub: reads what is typed here; Ctrl-D at the start of a line ends it");
+    }
     let (sender, receiver) = connection.split();
     let bounds = (WRITES_MAX, UNANSWERED_BYTES_MAX);
     let unaccepted = Arc::new(Unaccepted::new(stream, keeping.is_kept(), sender, bounds));

@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::client::{Key, Position, StallTimeout};
 use crate::config::units::{parse_duration, parse_size};
 
+/// The longest name of a place or of a caller.
+const NAME_BYTES_MAX: usize = 255;
+
 /// Bytes: `65536`, `64KiB`, `1MiB`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     parse_size(text).map_err(|error| error.to_string())
@@ -49,6 +52,15 @@ pub(crate) fn key(text: &str) -> Result<Key, String> {
     match text.is_empty() {
         true => Err("a key must not be empty".to_owned()),
         false => Ok(Key::new(text)),
+    }
+}
+
+/// A name of at most as many bytes as brokers take, and at least one.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    match text.len() {
+        0 => Err("a name must not be empty".to_owned()),
+        1..=NAME_BYTES_MAX => Ok(text.to_owned()),
+        len => Err(format!("a name has at most {NAME_BYTES_MAX} bytes, this one {len}")),
     }
 }
 
@@ -99,5 +111,8 @@ mod tests {
         ] {
             assert!(message.contains("write"), "{message}");
         }
+        assert_eq!(name(&"x".repeat(255)).map(|name| name.len()), Ok(255));
+        assert!(name(&"x".repeat(256)).unwrap_err().contains("at most 255 bytes, this one 256"));
+        assert!(name("").unwrap_err().contains("empty"));
     }
 }

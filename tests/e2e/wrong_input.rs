@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::demo::Demo;
 use crate::support::tool::Outcome;
-use crate::support::{PATIENCE, TestServer, Tool, wait_until};
+use crate::support::{PATIENCE, Terminal, TestServer, Tool, wait_until};
 
 /// A run with these variables in its environment.
 fn run_with(variables: &[(&str, &str)], args: &[&str]) -> Outcome {
@@ -105,6 +105,35 @@ fn a_pub_whose_broker_dies_says_how_far_it_came_and_what_would_have_helped() {
     assert_eq!(outcome.code, Some(75), "{}", outcome.stderr);
     for part in [&format!("{stream} is not complete: 12 bytes")[..], "--keep-for 60s"] {
         assert!(outcome.stderr.contains(part), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn who_types_into_pub_is_told_how_to_end_it() {
+    let server = TestServer::start();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = server.broker();
+    let mut terminal = Terminal::open(folder.path(), &[("WEIR_BROKER", &broker)]);
+    let prompts = terminal.type_line(&format!("{} pub", env!("CARGO_BIN_EXE_weir")));
+    wait_until(PATIENCE, "it says so", || terminal.screen().contains("Ctrl-D"));
+    terminal.type_keys("typed\n\x04");
+    wait_until(PATIENCE, "it ends", || terminal.prompts() >= prompts);
+    assert_eq!(server.stats()["streams"][0]["end"], 6);
+}
+
+#[test]
+fn a_place_that_cannot_be_had_is_told_to_who_asked_for_it() {
+    let server = TestServer::start();
+    let mut writer = server.peer();
+    let stream = writer.create("T", serde_json::json!({}));
+    assert_eq!(writer.write(&stream, b"x"), 0);
+    let args = ["tail", "--broker", &server.broker(), "--id", &stream, "--keep-for", "2h"];
+    let tail = Tool::start(&args);
+    tail.wait_for_stdout(b"x");
+    assert!(tail.stderr().contains("no place in"), "{}", tail.stderr());
+    let long = "x".repeat(256);
+    for args in [&["ls", "--as", &long][..], &["tail", "--place", &long], &["tail", "--place="]] {
+        assert_eq!(Tool::run(args).code, Some(2), "{args:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a publisher's bytes come from.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use anyhow::Context;
@@ -11,12 +11,17 @@ pub(super) struct Input {
     pub(super) bytes: Box<dyn Read + Send>,
     /// The count of bytes, for a file.
     pub(super) size: Option<u64>,
+    /// Whether somebody has to type it.
+    pub(super) is_typed: bool,
 }
 
 impl Input {
     pub(super) fn open(path: Option<&Path>) -> anyhow::Result<Input> {
         match path {
-            None => Ok(Input { bytes: Box::new(io::stdin()), size: None }),
+            None => {
+                let is_typed = io::stdin().is_terminal();
+                Ok(Input { bytes: Box::new(io::stdin()), size: None, is_typed })
+            }
             Some(path) if path == Path::new("-") => Input::open(None),
             Some(path) => {
                 let open = || {
@@ -29,7 +34,7 @@ impl Input {
                 };
                 let (file, size) =
                     open().with_context(|| format!("cannot read {}", path.display()))?;
-                Ok(Input { bytes: Box::new(file), size })
+                Ok(Input { bytes: Box::new(file), size, is_typed: false })
             }
         }
     }

@@ -18,9 +18,10 @@ pub(super) struct Place {
     /// `None`: none is wanted.
     name: Option<String>,
     keep_for_ms: u64,
-    /// Whether the name outlives this run, so that the place is not given up at its end, and the
-    /// user is told where there can be none.
+    /// Whether the name outlives this run, so that the place is not given up at its end.
     is_chosen: bool,
+    /// Whether the user has asked for it, and is told where there can be none.
+    is_asked_for: bool,
     stall_timeout: Option<StallTimeout>,
 }
 
@@ -42,7 +43,8 @@ impl Place {
         let name = is_wanted.then(|| chosen.unwrap_or_else(random_name));
         let usual = if is_chosen { KEEP_FOR_MS } else { KEEP_FOR_MS.min(args.retry_for) };
         let keep_for_ms = args.keep_for.unwrap_or(usual);
-        Place { name, keep_for_ms, is_chosen, stall_timeout: args.stall_timeout }
+        let is_asked_for = is_chosen || args.keep_for.is_some();
+        Place { name, keep_for_ms, is_chosen, is_asked_for, stall_timeout: args.stall_timeout }
     }
 
     /// Its name.
@@ -81,7 +83,7 @@ impl Place {
         };
         let without = AttachOptions { place: None, keep_for_ms: None, ..options };
         let attached = connection.attach(id, &without)?;
-        if self.is_chosen || refused.code == CallError::LIMIT {
+        if self.is_asked_for || refused.code == CallError::LIMIT {
             say::line(&format!(
                 "weir tail: no place in {id}, a broken connection may cost bytes: {}",
                 refused.text
