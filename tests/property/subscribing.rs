@@ -51,6 +51,39 @@ fn a_reader_that_is_let_go_before_its_subscription_is_answered_leaves_nothing() 
 }
 
 #[test]
+fn a_stream_that_came_and_went_while_a_subscription_waited_is_told_and_read_to_its_end() {
+    for agent_worker in [0, 1] {
+        let mut cluster = Cluster::new(7, 3, 64, &CoreLimits::default());
+        let (agent, host) = (cluster.open(agent_worker), cluster.open(0));
+        cluster.send(host, "subscribe", Command::Subscribe("*"));
+        turn_all_but_last(&mut cluster);
+        let properties = small(StallTimeout::Never);
+        cluster.send(agent, "create", Command::Create(Box::new(properties)));
+        turn_all_but_last(&mut cluster);
+        let [Told::Reply(_, Reply::Stream(Ok(stream)))] = cluster.told(agent)[..] else {
+            panic!("no stream")
+        };
+        let data = Payload::Borrowed(b"unread");
+        cluster.send(agent, "write", Command::Write { stream, data });
+        cluster.send(agent, "dispose", Command::Dispose(stream));
+        cluster.rest();
+        let told = cluster.told(host);
+        let [Told::Reply(_, Reply::Done(Ok(()))), Told::Created(created)] = told[..] else {
+            panic!("{told:?}")
+        };
+        assert_eq!(created, stream);
+        cluster.send(host, "read", Command::Read { stream, size: 99 });
+        cluster.rest();
+        let told = cluster.told(host);
+        let [Told::Reply(_, Reply::Read { data, eos: true, .. }), Told::Disposed(_)] = &told[..]
+        else {
+            panic!("{told:?}")
+        };
+        assert_eq!(data.to_vec(), b"unread");
+    }
+}
+
+#[test]
 fn a_subscription_for_which_there_is_no_room_connects_to_nothing_that_came_meanwhile() {
     const MAX: u64 = 1 << 20;
     /// What one account may have: half, less the part that is left to newcomers.

@@ -25,6 +25,8 @@ pub type Complaint = String;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tie {
     Attached,
+    /// `created` was told where memory is short: it is attached if there was room for that.
+    Told,
     /// `disposed` was told; no `disconnect` since.
     Finished,
 }
@@ -358,6 +360,11 @@ impl Model {
             return Err(format!("created of VS{id} twice"));
         }
         let is_new = channel.ties.get(&id) != Some(&Tie::Attached);
+        if is_new && self.is_tight {
+            channel.ties.insert(id, Tie::Told);
+            channel.readers.insert(id, Reader::uncertain());
+            return Ok(());
+        }
         self.tie(key, id);
         if is_new && spec.asked_at > answered && spec.direction != Direction::In {
             let reader = Reader::at(0, spec.stall);
@@ -368,7 +375,8 @@ impl Model {
 
     fn take_disposed(&mut self, key: Key, id: u64) -> Result<(), Complaint> {
         let channel = self.channels.get_mut(&key).expect("an open channel");
-        if channel.ties.insert(id, Tie::Finished) != Some(Tie::Attached) {
+        let tie = channel.ties.insert(id, Tie::Finished);
+        if !matches!(tie, Some(Tie::Attached | Tie::Told)) {
             return Err(format!("disposed of VS{id} twice or without a connection"));
         }
         // One that was let go before it had read the end is told what it lost when it reads on.
@@ -382,7 +390,9 @@ impl Model {
         let channel = self.channels.get_mut(&key).expect("an open channel");
         channel.readers.remove(&id);
         match (channel.ties.remove(&id), code) {
-            (Some(Tie::Finished), 0) | (None, 1) => Ok(()),
+            (Some(Tie::Finished), 0) | (None, 1) | (Some(Tie::Told), 0 | 1) => Ok(()),
+            // What a channel has read to its end is known as long as there is memory.
+            (Some(Tie::Finished), 1) if self.is_tight => Ok(()),
             (tie, code) => Err(format!("disconnect of VS{id} gives {code}, it was {tie:?}")),
         }
     }

@@ -15,7 +15,7 @@ use crate::asked::Asked;
 use crate::broker::{Broker, Conns};
 use crate::habits::Scale;
 use crate::hostile::Habit;
-use crate::model::{Complaint, Model};
+use crate::model::{Complaint, Key, Model};
 use crate::network::Conn;
 use crate::peer::{Heard, Leaving, Link, Peer, Role};
 use crate::poller::Carrying;
@@ -76,14 +76,19 @@ impl World {
         };
         let mut limits = limits(scale);
         if is_tight {
-            limits.stream.memory_bytes_max = rng.random_range(200_000..1_000_000);
+            let most = [60_000, 200_000, 600_000][rng.random_range(0..3)];
+            limits.stream.memory_bytes_max = rng.random_range(30_000..most);
         }
         let workers = 1 + (seed % 4) as u16;
         let mail_max = rng.random_range(1..5);
         let broker = Broker::new(workers, mail_max, &limits, &mut rng);
         let roles = [(3, Role::Agent), (5, Role::Host), (1, Role::Vandal)];
         let roles = roles.into_iter().flat_map(|(count, role)| std::iter::repeat_n(role, count));
-        let hostile = if is_tight || rng.random_bool(0.3) { rng.random_range(1..5) } else { 0 };
+        let hostile = match is_tight {
+            true => rng.random_range(2..6),
+            false if rng.random_bool(0.3) => rng.random_range(1..4),
+            false => 0,
+        };
         let hostile: Vec<_> = (0..hostile).map(|_| Role::Hostile(Habit::any(&mut rng))).collect();
         let peers =
             roles.chain(hostile).enumerate().map(|(index, role)| Peer::new(index, role)).collect();
@@ -134,6 +139,12 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Whether a connection is that of a hostile peer.
+    pub fn is_hostile(&self, key: Key) -> bool {
+        let mut links = self.peers.iter().filter_map(|peer| peer.link.as_ref());
+        links.any(|link| link.key == key && link.is_hostile)
     }
 
     /// Whether some of the peers are hostile.

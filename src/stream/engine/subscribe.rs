@@ -96,12 +96,13 @@ impl Engine {
                 self.end_telling(channel);
                 return false;
             };
-            let meta = found.meta;
+            let Found { meta, is_new } = found;
+            let attachment = party.attachments.get(&meta.id);
+            // What was announced meanwhile is read to its end, also if it is disposed.
+            let is_read = is_new && attachment.is_some_and(|attachment| !attachment.is_finished);
             let home = self.streams.get(&meta.id);
-            let is_there = match meta.home == self.front.me {
-                true => home.is_some_and(|stream| stream.accepts(now, Some(channel))),
-                false => true,
-            };
+            let accepts = home.is_some_and(|stream| stream.accepts(now, Some(channel)));
+            let is_there = meta.home != self.front.me || is_read || accepts;
             if is_there && !party.is_subscribed_to(&meta) {
                 self.attach_subscriber(now, channel, &meta);
                 self.tell_created(channel, &meta);
