@@ -25,6 +25,14 @@ impl IntoResponse for Silent {
     }
 }
 
+/// The answer to a form where bytes are to come.
+#[cfg(unix)]
+pub(crate) fn form_refused() -> Response {
+    let text = "415: a form would go into the stream with its boundaries; send the bytes alone: \
+                curl -T FILE, or curl --data-binary @FILE\n";
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response()
+}
+
 /// The answer to a method that a path does not have; `Allow` names those that it has.
 pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Response {
     let text = format!("405: {} cannot be asked for with {method}; ", uri.path());

@@ -11,6 +11,7 @@ mod control;
 mod gather;
 mod guard;
 mod metrics;
+mod named;
 mod page;
 mod pass;
 mod query;

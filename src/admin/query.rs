@@ -68,7 +68,10 @@ impl Query {
     pub(crate) fn end(self, known: &[&str]) -> Result<(), BadQuery> {
         match self.parameters.into_iter().next() {
             None => Ok(()),
-            Some((name, _)) => Err(BadQuery::Unknown { name, known: known.join(", ") }),
+            Some((name, _)) => {
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                Err(BadQuery::Unknown { name, known })
+            }
         }
     }
 }

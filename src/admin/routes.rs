@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Path, RawQuery, Request, State as Extract};
+use axum::extract::{ConnectInfo, RawQuery, Request, State as Extract};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,9 @@ use crate::admin::answers::{bad_request, busy, json, no_stream, wrong_method};
 use crate::admin::gather::Gather;
 use crate::admin::guard::{Guard, Provenance};
 use crate::admin::metrics::{self, Metrics, lags, plain};
+use crate::admin::named::Named;
 use crate::admin::pass::{Passes, Wanted};
+use crate::admin::query::{BadQuery, Query};
 use crate::admin::serving::{Peer, Routers};
 use crate::admin::snapshot::Selection;
 use crate::admin::{About, Timeouts};
@@ -172,15 +174,31 @@ async fn metrics(Extract(state): Extract<State>, headers: HeaderMap) -> Response
     ([(header::CONTENT_TYPE, kind), (header::VARY, "Accept")], text).into_response()
 }
 
-async fn list(Extract(state): Extract<State>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
+/// Checks that nobody takes an answer for what they asked for, as with `/streams?type=log`.
+fn no_parameters(query: Option<String>) -> Result<(), BadQuery> {
+    Query::parse(query.as_deref().unwrap_or_default())?.end(&[])
+}
+
+async fn list(
+    Extract(state): Extract<State>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if let Err(bad) = no_parameters(query) {
+        return bad_request(bad);
+    }
     state.pass(Wanted::List, peer).await
 }
 
 async fn one(
     Extract(state): Extract<State>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
+    Named(id): Named,
+    RawQuery(query): RawQuery,
 ) -> Response {
+    if let Err(bad) = no_parameters(query) {
+        return bad_request(bad);
+    }
     let Some(stream) = StreamId::parse(id.as_bytes()) else { return no_stream(&id) };
     match state.has(stream).await {
         Ok(true) => state.pass(Wanted::One(stream), peer).await,

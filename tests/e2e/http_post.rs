@@ -193,6 +193,10 @@ fn wrong_uploads_are_told_what_is_wrong() {
         assert_eq!(answer.status, status, "{query}: {text}");
         assert!(text.contains(says), "{query}: {text}");
     }
+    let form = ["Content-Length: 0", "Content-Type: multipart/form-data; boundary=x"];
+    let mut answer = request(server.http_address(), "POST /streams?type=T", &form);
+    let text = answer.text();
+    assert_eq!((answer.status, text.contains("curl -T FILE")), (415, true), "{text}");
     wait_until(PATIENCE, "nothing is left", || server.stats()["totals"]["channels"] == 0);
 }
 

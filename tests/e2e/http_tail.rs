@@ -107,6 +107,10 @@ fn answers_to_wrong_requests_say_what_to_do() {
         ("/stats?sort=size".to_owned(), 400, "fill"),
         ("/stats?stream=VS999".to_owned(), 404, "VS999"),
         ("/nothing".to_owned(), 404, "/streams/ID/tail"),
+        ("/streams?type=T".to_owned(), 400, "no parameter \"type\" here; there are: none"),
+        (format!("/streams/{stream}?top=1"), 400, "no parameter \"top\" here"),
+        ("/streams/%ff".to_owned(), 400, "400: what the path names is not text"),
+        ("/streams/%ff/tail".to_owned(), 400, "400: what the path names is not text"),
     ] {
         let mut answer = request(http, &format!("GET {path}"), &[]);
         let text = answer.text();

@@ -59,7 +59,7 @@ struct State {
 
 /// One connection: what both directions count down together.
 #[derive(Debug)]
-struct Link {
+struct Cable {
     plan: Option<Break>,
     left: u64,
     is_broken: bool,
@@ -123,16 +123,22 @@ impl Shared {
         }
         let plan = self.lock().breaks.pop();
         let left = plan.map_or(u64::MAX, |plan| plan.after);
-        let link = Arc::new(Mutex::new(Link { plan, left, is_broken: false }));
+        let cable = Arc::new(Mutex::new(Cable { plan, left, is_broken: false }));
         let clone = |socket: &TcpStream| socket.try_clone().expect("a second handle");
         for (from, to) in [(clone(&client), clone(&broker)), (broker, client)] {
-            let (shared, link) = (Arc::clone(self), Arc::clone(&link));
+            let (shared, cable) = (Arc::clone(self), Arc::clone(&cable));
             let is_from_client = from.peer_addr().ok() != Some(self.target);
-            std::thread::spawn(move || shared.copy(&link, from, to, is_from_client));
+            std::thread::spawn(move || shared.copy(&cable, from, to, is_from_client));
         }
     }
 
-    fn copy(&self, link: &Mutex<Link>, mut from: TcpStream, mut to: TcpStream, from_client: bool) {
+    fn copy(
+        &self,
+        cable: &Mutex<Cable>,
+        mut from: TcpStream,
+        mut to: TcpStream,
+        from_client: bool,
+    ) {
         let mut buffer = vec![0; 32 << 10];
         loop {
             let read = match from.read(&mut buffer) {
@@ -140,15 +146,15 @@ impl Shared {
                 Ok(read) => read,
             };
             let (allowed, plan) = {
-                let mut link = link.lock().expect("nobody panics with the link");
-                let allowed = link.left.min(read as u64);
-                link.left -= allowed;
-                let is_due = link.left == 0 && !link.is_broken;
-                link.is_broken |= is_due;
-                (allowed as usize, link.plan.filter(|_| is_due))
+                let mut cable = cable.lock().expect("nobody panics with the cable");
+                let allowed = cable.left.min(read as u64);
+                cable.left -= allowed;
+                let is_due = cable.left == 0 && !cable.is_broken;
+                cable.is_broken |= is_due;
+                (allowed as usize, cable.plan.filter(|_| is_due))
             };
             // Not under the lock: a side that does not read must not stop the other direction.
-            let written = write(&mut to, &buffer[..allowed], link, plan.is_some());
+            let written = write(&mut to, &buffer[..allowed], cable, plan.is_some());
             if let Some(plan) = plan {
                 let (client, broker) = if from_client { (&from, &to) } else { (&to, &from) };
                 self.break_off(plan.how, client, broker);
@@ -158,7 +164,7 @@ impl Shared {
                 break;
             }
         }
-        let is_broken = link.lock().expect("nobody panics with the link").is_broken;
+        let is_broken = cable.lock().expect("nobody panics with the cable").is_broken;
         if !is_broken {
             // A regular end of one direction.
             to.shutdown(Shutdown::Write).ok();
@@ -192,12 +198,12 @@ impl Shared {
 
 /// Writes all of it, unless the connection is broken meanwhile; the one who breaks it writes its
 /// last bytes if they fit. Whether all was written.
-fn write(to: &mut TcpStream, mut bytes: &[u8], link: &Mutex<Link>, is_last: bool) -> bool {
+fn write(to: &mut TcpStream, mut bytes: &[u8], cable: &Mutex<Cable>, is_last: bool) -> bool {
     while !bytes.is_empty() {
         match to.write(bytes) {
             Ok(written) => bytes = &bytes[written..],
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                if is_last || link.lock().expect("nobody panics with the link").is_broken {
+                if is_last || cable.lock().expect("nobody panics with the cable").is_broken {
                     return false;
                 }
             }

@@ -12,14 +12,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use tokio::sync::{Semaphore, watch};
 
 use crate::admin::Timeouts;
-use crate::admin::answers::{bad_request, no_stream, too_many};
+use crate::admin::answers::{bad_request, form_refused, no_stream, too_many};
+use crate::admin::named::Named;
 use crate::admin::serving::Peer;
 use crate::id::StreamId;
 use crate::inside::Workers;
@@ -61,7 +62,7 @@ pub(crate) fn router(workers: Workers, timeouts: watch::Receiver<Timeouts>) -> R
 async fn handle_tail(
     State(state): State<Streams>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(id): Path<String>,
+    Named(id): Named,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -80,16 +81,26 @@ async fn handle_upload(
     State(state): State<Streams>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
     body: Body,
 ) -> Response {
+    if is_form(&headers) {
+        return form_refused();
+    }
     take_upload(state, peer, query, None, body).await
+}
+
+/// Whether the body is a form with files in it, as `curl -F` sends it, not the bytes themselves.
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"))
 }
 
 /// `curl -T FILE` puts the file's name behind a URL that ends in `/`; of standard input it is `-`.
 async fn handle_named_upload(
     State(state): State<Streams>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(file): Path<String>,
+    Named(file): Named,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Response {
