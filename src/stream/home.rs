@@ -149,7 +149,7 @@ pub(super) struct Told {
 }
 
 impl RemoteView {
-    fn lowest(&self, reported: Option<Offset>) -> Option<Offset> {
+    pub(super) fn lowest(&self, reported: Option<Offset>) -> Option<Offset> {
         let unseen = self.unseen.iter().map(|(_, position)| *position).min();
         reported.into_iter().chain(unseen).min()
     }
