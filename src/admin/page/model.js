@@ -139,7 +139,9 @@ export function withSays(address, says) {
 
 function readerRow(reader, stream, rates) {
   const isAway = reader.away === true;
-  const taking = reader.stalled ? "stalled" : reader.lagging ? "lagging" : "reading";
+  // A viewer is never waited for, so it never stalls: it is overtaken at once.
+  const isLagging = reader.lagging || reader.position < stream.start;
+  const taking = reader.stalled ? "stalled" : isLagging ? "lagging" : "reading";
   const state = isAway ? "away" : taking;
   const lagShare = stream.buffer_size > 0 ? reader.lag / stream.buffer_size : 0;
   const holds = stream.held_by?.channel === reader.channel && stream.parked_writes > 0;

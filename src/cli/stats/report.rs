@@ -108,7 +108,14 @@ pub(crate) struct NoReport(#[from] serde_json::Error);
 impl Report {
     /// Reads an answer.
     pub(crate) fn parse(body: &str) -> Result<Report, NoReport> {
-        Ok(serde_json::from_str(body)?)
+        let mut report: Report = serde_json::from_str(body)?;
+        for stream in &mut report.streams {
+            for reader in &mut stream.readers {
+                // A viewer is never waited for, so it never stalls: it is overtaken at once.
+                reader.lagging |= reader.position < stream.start;
+            }
+        }
+        Ok(report)
     }
 }
 
@@ -187,5 +194,21 @@ impl Reader {
             (false, false, true) => "lagging",
             (false, false, false) => "reading",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_viewer_that_was_overtaken_is_shown_as_one_that_lags() {
+        let state = |position: u64| {
+            let text = format!(
+                r#"{{"streams":[{{"start":100,"readers":[{{"position":{position},"stall_timeout":0}}]}}]}}"#
+            );
+            Report::parse(&text).unwrap().streams[0].readers[0].state()
+        };
+        assert_eq!((state(100), state(99)), ("reading", "lagging"));
     }
 }
