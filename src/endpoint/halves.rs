@@ -21,7 +21,7 @@ pub struct Endpoint<N> {
 pub struct Held {
     /// Of a message under way.
     pub receiving: u64,
-    /// That wait to be sent, in whole units of [`COUNTED_EACH`].
+    /// That wait to be sent, in whole units of `COUNTED_EACH`.
     pub unsent: u64,
 }
 
