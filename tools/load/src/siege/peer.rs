@@ -47,6 +47,12 @@ impl Message {
         self.kind == b'E' && self.fields.get(1).is_some_and(|field| field == name.as_bytes())
     }
 
+    /// Whether it is the reply to the command with this token.
+    pub fn is_reply_to(&self, token: &str) -> bool {
+        let is_reply = matches!(self.kind, b'R' | b'N');
+        is_reply && self.fields.first().is_some_and(|field| field == token.as_bytes())
+    }
+
     /// The code of a reply's error report; 0 for success.
     pub fn code(&self) -> i64 {
         match self.fields.get(1) {
@@ -245,8 +251,7 @@ impl Peer {
         loop {
             let message = self.message(PATIENCE)?;
             let message = message.with_context(|| format!("no reply within {PATIENCE:?}"))?;
-            let is_reply = matches!(message.kind, b'R' | b'N');
-            if is_reply && message.fields.first().is_some_and(|it| it == token.as_bytes()) {
+            if message.is_reply_to(token) {
                 return Ok(message);
             }
         }
@@ -350,6 +355,16 @@ impl Peer {
         let from = now();
         self.call("Diagnostics", "echo", &[b"\"quiet\""])?;
         Ok(from.elapsed())
+    }
+
+    /// Whether the command with this token is answered before `patience` passes without a message.
+    pub fn is_answered(&mut self, token: &str, patience: Duration) -> Result<bool> {
+        while let Some(message) = self.message(patience)? {
+            if message.is_reply_to(token) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Throws away what has come, without waiting: how many bytes. `None` where the connection is

@@ -101,6 +101,7 @@ fn last_bytes(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
     let size = 2_000;
     let writes = 32;
     let text = zeros(size);
+    let mut unheard = 0;
     for _ in 0..8 {
         let (mut writer, mut reader) = (siege.peer()?, siege.peer()?);
         let properties = json!({"BufferSize": 64 << 10, "History": 0, "StallTimeout": null});
@@ -113,8 +114,13 @@ fn last_bytes(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
             for _ in 0..writes {
                 writer.queue_write(id, size, &text);
             }
+            let behind = writer.queue("Diagnostics", "echo", &[b"\"\""]);
             writer.flush()?;
-            writer.echo()?;
+            // A writer for whose writes there is no room is not listened to.
+            if !writer.is_answered(&behind, Duration::from_secs(1))? {
+                unheard += 1;
+                break 'streams;
+            }
             let mut left = writes * size - 1;
             while left > 0 {
                 let part = left.min(32 << 10);
@@ -129,6 +135,7 @@ fn last_bytes(siege: &mut Siege, _: Vec<Peer>) -> Result<()> {
         }
         siege.keep([writer, reader]);
     }
+    siege.note("not listened to", unheard);
     siege.wait(SETTLING);
     Ok(())
 }
