@@ -8,6 +8,10 @@ const TEXT_CHARS_MAX: usize = 255;
 /// An error report whose text needs no formatting. Clients disagree about placeholders and quotes,
 /// so those characters are replaced.
 pub fn error_report(code: u16, unix_ms: u64, text: &str) -> ErrorReport {
+    let is_plain = |byte: u8| byte.is_ascii() && !matches!(byte, b'{' | b'}' | b'\'');
+    if text.len() <= TEXT_CHARS_MAX && text.bytes().all(is_plain) {
+        return ErrorReport { code, time_ms: unix_ms, text: text.to_owned() };
+    }
     let text = text
         .chars()
         .take(TEXT_CHARS_MAX)

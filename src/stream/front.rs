@@ -36,6 +36,8 @@ pub(super) struct Front {
     /// Whether a channel has gone that effects may still name.
     pub(super) has_closed: bool,
     pub(super) settled_at: Instant,
+    /// Reads that may still be answered in this turn.
+    pub(super) serves_left: usize,
     /// Whose message goes on beyond the limit.
     pub(super) favoured: Option<ChannelId>,
     /// Channels whose end was asked for while a command waited that is answered now.
@@ -256,7 +258,9 @@ impl Front {
         is_disposed: bool,
     ) -> bool {
         let mut deferred = Vec::new();
-        while let Some(key) = readers.pop_ready() {
+        while self.serves_left > 0
+            && let Some(key) = readers.pop_ready()
+        {
             let id = readers.get(key).channel;
             let Some(party) = self.parties.get_mut(id) else { continue };
             if party.reads_paused {
@@ -268,7 +272,7 @@ impl Front {
                 }
                 let reply_max = self.budget.reply_max(&self.limits);
                 let most = self.limits.served_bytes_per_turn.min(reply_max as usize);
-                if !party.may_be_served(self.turn, most) {
+                if self.serves_left == 0 || !party.may_be_served(self.turn, most) {
                     deferred.push(key);
                     break;
                 }
@@ -277,6 +281,7 @@ impl Front {
                     break;
                 };
                 party.unpark_read(&read.token, &mut self.budget);
+                self.serves_left -= 1;
                 party.served_bytes += read.data.len();
                 let (served, lost) = (read.data.len() as u64, read.lost);
                 let reader = readers.get(key);
@@ -305,7 +310,7 @@ impl Front {
                 self.finish_reader(&reader, meta.id);
             }
         }
-        let has_more = !deferred.is_empty();
+        let has_more = !deferred.is_empty() || readers.has_ready();
         for key in deferred {
             readers.make_ready(key);
         }

@@ -289,6 +289,11 @@ impl Readers {
         None
     }
 
+    /// Whether there may be one.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Notes that the reader's reads found nothing more.
     pub(super) fn wait(&mut self, key: ReaderKey) {
         let reader = &mut self.table[key.0];

@@ -34,11 +34,12 @@ impl<P: Poller> Worker<P> {
         {
             self.shard.expect_end(self.now, channel);
         }
-        self.enqueue(key);
+        self.enqueue(key, false);
     }
 
     /// Has the session attended to in this turn, or in the next where this one is past that point.
-    pub(super) fn enqueue(&mut self, key: SessionKey) {
+    /// `is_behind`: it has had its share of a turn, and has more to say.
+    pub(super) fn enqueue(&mut self, key: SessionKey, is_behind: bool) {
         if let Some(session) = self.sessions.get_mut(key)
             && !std::mem::replace(&mut session.is_queued, true)
         {
@@ -46,9 +47,10 @@ impl<P: Poller> Worker<P> {
                 Stage::Open(channel) => self.shard.writes(channel),
                 Stage::Lingering(_) => false,
             };
-            match writes {
-                true => self.writers.push_back(key),
-                false => self.queue.push_back(key),
+            match (writes, is_behind) {
+                (true, _) => self.writers.push_back(key),
+                (false, true) => self.backlog.push_back(key),
+                (false, false) => self.queue.push_back(key),
             }
         }
     }
@@ -75,9 +77,10 @@ impl<P: Poller> Worker<P> {
     pub(super) fn queue_if_due(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Stage::Open(channel) = session.stage else { return };
-        let has_input = session.transport.may_receive() || !session.leftover.is_empty();
+        let has_leftover = !session.leftover.is_empty();
+        let has_input = session.transport.may_receive() || has_leftover;
         if session.transport.is_broken() || (has_input && self.shard.wants_input(channel)) {
-            self.enqueue(key);
+            self.enqueue(key, has_leftover);
         }
     }
 
@@ -109,7 +112,7 @@ impl<P: Poller> Worker<P> {
                 return;
             }
             if budget == 0 {
-                self.enqueue(key);
+                self.enqueue(key, true);
                 return;
             }
             match self.read_once(key, channel) {
@@ -220,7 +223,7 @@ impl<P: Poller> Worker<P> {
         if let Err(error) = outcome {
             debug!(worker = %self.id, %channel, %error, "peer takes no more");
             // What it sent before is still to be read; the read then meets the end.
-            self.enqueue(key);
+            self.enqueue(key, false);
         }
         if count > 0 {
             self.shard.sent(self.now, channel);
@@ -274,7 +277,7 @@ impl<P: Poller> Worker<P> {
             self.remove(key);
         } else if transport.wants_to_write() || (transport.may_send() && !linger.output.is_empty())
         {
-            self.enqueue(key);
+            self.enqueue(key, false);
         }
     }
 
@@ -285,7 +288,7 @@ impl<P: Poller> Worker<P> {
         let mut budget = self.budget.receive_bytes_min;
         while session.transport.may_receive() {
             if budget == 0 {
-                self.enqueue(key);
+                self.enqueue(key, true);
                 return false;
             }
             match session.transport.receive(&mut [&mut *buffer]) {

@@ -63,6 +63,9 @@ pub struct Worker<P: Poller> {
     pub(super) queue: VecDeque<SessionKey>,
     /// Those of them that write. They come first: somebody waits for what they say.
     pub(super) writers: VecDeque<SessionKey>,
+    /// Those of the others that had more to say than one turn takes in. They come last, so that who
+    /// says little does not wait behind all who say much.
+    pub(super) backlog: VecDeque<SessionKey>,
     /// Sessions whose channel is over, by deadline: the timeout is one, so the order is that of
     /// coming. One that has sent something meanwhile comes again.
     pub(super) lingering: VecDeque<(Instant, SessionKey)>,
@@ -114,6 +117,7 @@ impl<P: Poller> Worker<P> {
             ready: Vec::new(),
             queue: VecDeque::new(),
             writers: VecDeque::new(),
+            backlog: VecDeque::new(),
             lingering: VecDeque::new(),
             buffers: ReceiveBuffers::default(),
             counters: Counters::default(),
@@ -165,6 +169,7 @@ impl<P: Poller> Worker<P> {
         if must_go_on
             || !self.queue.is_empty()
             || !self.writers.is_empty()
+            || !self.backlog.is_empty()
             || !self.links.bell.may_rest()
         {
             return Some(Duration::ZERO);
@@ -189,7 +194,8 @@ impl<P: Poller> Worker<P> {
         }
         self.drain_if_asked();
         self.take_mail();
-        if self.attend_writers() && !self.queue.is_empty() {
+        let has_others = !self.queue.is_empty() || !self.backlog.is_empty();
+        if self.attend_writers() && has_others {
             self.settle();
         }
         self.attend_others();
@@ -224,13 +230,19 @@ impl<P: Poller> Worker<P> {
 
     /// Reads the others: a few, and as many more as fit in a time as long as the turn has taken.
     fn attend_others(&mut self) {
-        let others = self.queue.len();
+        let (others, behind) = (self.queue.len(), self.backlog.len());
         let few = others.min(self.budget.others_min);
         for _ in 0..few {
-            let Some(key) = self.queue.pop_front() else { return };
+            let Some(key) = self.queue.pop_front() else { break };
             self.attend(key, self.budget.receive_bytes_min);
         }
-        if few == others {
+        // One at least, however many say little.
+        if behind > 0
+            && let Some(key) = self.backlog.pop_front()
+        {
+            self.attend(key, self.budget.receive_bytes_min);
+        }
+        if few == others && behind <= 1 {
             return;
         }
         let taken = self.clock.turn_time(self.links.poller.now().instant);
@@ -239,7 +251,14 @@ impl<P: Poller> Worker<P> {
             if time.seems_over(&self.links.poller) {
                 return;
             }
-            let Some(key) = self.queue.pop_front() else { return };
+            let Some(key) = self.queue.pop_front() else { break };
+            self.attend(key, self.budget.receive_bytes_min);
+        }
+        for _ in 1..behind {
+            if time.is_over(&self.links.poller) {
+                return;
+            }
+            let Some(key) = self.backlog.pop_front() else { return };
             self.attend(key, self.budget.receive_bytes_min);
         }
     }

@@ -7,6 +7,7 @@ mod memory;
 mod notices;
 mod peer;
 mod peers;
+mod ready_queue;
 mod report;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ use memory::Memory;
 use notices::Notices;
 use peer::{Peer, Step, Surroundings};
 use peers::Peers;
+use ready_queue::ReadyQueue;
 
 /// A worker without its thread and sockets.
 ///
@@ -52,7 +54,7 @@ pub struct Shard {
     /// When channels must have said Hello.
     hello_deadlines: BTreeSet<(Instant, ChannelId)>,
     /// Channels for `poll_ready`, each at most once (`Peer::is_ready`).
-    ready: VecDeque<ChannelId>,
+    ready: ReadyQueue,
     /// Channels for `poll_closed`.
     closed: VecDeque<ChannelId>,
     /// Channels that did all they may do in this turn and have input left.
@@ -92,7 +94,7 @@ impl Shard {
             identity,
             peers: Peers::new(me),
             hello_deadlines: BTreeSet::new(),
-            ready: VecDeque::new(),
+            ready: ReadyQueue::default(),
             closed: VecDeque::new(),
             exhausted: Vec::new(),
             answering: Vec::new(),
@@ -328,7 +330,7 @@ impl Shard {
     /// The next channel whose output or wish for input may have changed since it was last named
     /// here. The driver tries to send to it, and reads it again if `wants_input`.
     pub fn poll_ready(&mut self) -> Option<ChannelId> {
-        while let Some(channel) = self.ready.pop_front() {
+        while let Some(channel) = self.ready.pop() {
             if let Some(peer) = self.peers.get_mut(channel) {
                 peer.is_ready = false;
                 return Some(channel);
@@ -495,7 +497,7 @@ impl Shard {
         let most = self.limits.unsent_bytes_pause.min(most);
         if !peer.is_ready {
             peer.is_ready = true;
-            self.ready.push_back(channel);
+            self.ready.push(channel, unsent_bytes);
         }
         if unsent_bytes > most && peer.endpoint.pauses.insert(Pause::Unsent) {
             self.engine.pause_reads(channel);
@@ -506,7 +508,7 @@ impl Shard {
         let Some(peer) = self.peers.get_mut(channel) else { return };
         if !peer.is_ready {
             peer.is_ready = true;
-            self.ready.push_back(channel);
+            self.ready.push(channel, peer.endpoint.outbound.output.len());
         }
     }
 

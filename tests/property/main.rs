@@ -19,4 +19,5 @@ mod promises;
 mod rights;
 mod subscribing;
 mod takeover;
+mod turns;
 mod whole_writes;

@@ -105,6 +105,7 @@ impl Engine {
             ownerless: BTreeSet::new(),
             has_closed: false,
             settled_at: Instant::default(),
+            serves_left: 0,
             favoured: None,
             finish_now: Vec::new(),
             turn: 0,

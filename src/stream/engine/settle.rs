@@ -8,6 +8,10 @@ use crate::stream::view::View;
 use crate::stream::{Chunks, Payload};
 use crate::time::Instant;
 
+/// Reads answered in one turn, a millisecond or two: of thousands of readers of one stream, the
+/// others come in the next.
+const SERVES_PER_TURN: usize = 1_024;
+
 impl Engine {
     /// Serves everything parked that the calls since the last time made possible: reads that have
     /// data, writes that have space, ends whose turn has come. Called once after a batch of
@@ -15,6 +19,7 @@ impl Engine {
     pub fn settle(&mut self, now: Instant) {
         self.front.turn += 1;
         self.front.settled_at = now;
+        self.front.serves_left = SERVES_PER_TURN;
         self.front.budget.begin_turn();
         self.thin_out_ownerless(now);
         self.walk_on(now);
