@@ -2,9 +2,10 @@
 //!
 //! Each request gets a TCF channel to a worker of its own (`inside`), so a viewer is a reader and
 //! an upload a writer like any other, and no worker knows HTTP. `tail` reads a stream for a viewer,
-//! `form` is how the viewer gets it, `upload` writes one.
+//! `options` is what the viewer asks for, `form` how it gets that, `upload` writes one.
 
 mod form;
+mod options;
 mod tail;
 mod upload;
 
@@ -25,7 +26,7 @@ use crate::admin::serving::Peer;
 use crate::id::StreamId;
 use crate::inside::Workers;
 
-use tail::TailOptions;
+use options::TailOptions;
 use upload::UploadOptions;
 
 /// Tails that run at once. With uploads they leave room below the bound on HTTP connections for

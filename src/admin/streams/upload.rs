@@ -14,7 +14,7 @@ use crate::admin::answers::{bad_request, refused};
 use crate::admin::query::{BadQuery, Query};
 use crate::admin::serving::Peer;
 use crate::admin::streams::name;
-use crate::admin::streams::tail::{parse_flag, parse_stall_timeout};
+use crate::admin::streams::options::{parse_flag, parse_stall_timeout};
 use crate::client::{CallError, CreateOptions, Reply};
 use crate::id::Door;
 use crate::inside::{Link, LinkError, Workers};
