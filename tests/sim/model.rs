@@ -366,8 +366,12 @@ impl Model {
             return Ok(());
         }
         self.tie(key, id);
-        if is_new && spec.asked_at > answered && spec.direction != Direction::In {
-            let reader = Reader::at(0, spec.stall);
+        if is_new {
+            // It may have read the stream before, and lost it with its place.
+            let reader = match spec.asked_at > answered && spec.direction != Direction::In {
+                true => Reader::at(0, spec.stall),
+                false => Reader::anywhere(spec.stall),
+            };
             self.channels.get_mut(&key).expect("an open channel").readers.insert(id, reader);
         }
         Ok(())
