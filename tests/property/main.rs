@@ -9,6 +9,7 @@ mod core;
 mod ended;
 mod endings;
 mod framing;
+mod lost_places;
 mod memory;
 mod newcomers;
 mod pair;

@@ -27,6 +27,12 @@ impl Engine {
         let Some(party) = front.parties.get_mut(channel) else { return };
         if attachment.is_finished {
             party.finished.retain(|finished| *finished != id);
+            if let Some(stream) = streams.get_mut(&id) {
+                // One that has lost its place may have gone on writing.
+                front.cancel_writes(stream, channel);
+                stream.writers.retain(|writer| *writer != channel);
+                front.mark(stream);
+            }
             if attachment.remote_pending == 0 {
                 return front.done(channel, token.clone(), Ok(()));
             }

@@ -371,7 +371,11 @@ impl Engine {
         let mut places: Vec<_> = party
             .attachments
             .iter()
-            .filter(|(_, attachment)| !attachment.is_finished || attachment.remote_pending > 0)
+            .filter(|(id, attachment)| {
+                // One that has lost its place may still write here.
+                let is_here = streams.contains_key(id);
+                !attachment.is_finished || attachment.remote_pending > 0 || is_here
+            })
             .map(|(id, attachment)| (*id, attachment.reader, attachment.remote_pending > 0))
             .collect();
         places.sort_unstable_by_key(|(id, ..)| *id);
