@@ -18,6 +18,10 @@ use crate::stream::view::View;
 use crate::stream::{CoreLimits, Effect, Happening, Notice, Payload, Refusal, Reply};
 use crate::time::Instant;
 
+/// A read that is answered with so many bytes counts as two of a turn's: a reader that does not
+/// take raw bytes is sent a copy in text.
+const SERVE_BYTES: usize = 16 << 10;
+
 /// Everything of an engine but its streams: a stream can be worked on while this is at hand.
 #[derive(Debug)]
 pub(super) struct Front {
@@ -36,7 +40,7 @@ pub(super) struct Front {
     /// Whether a channel has gone that effects may still name.
     pub(super) has_closed: bool,
     pub(super) settled_at: Instant,
-    /// Reads that may still be answered in this turn.
+    /// Reads that may still be answered in this turn; a long one counts as several.
     pub(super) serves_left: usize,
     /// Whose message goes on beyond the limit.
     pub(super) favoured: Option<ChannelId>,
@@ -281,7 +285,8 @@ impl Front {
                     break;
                 };
                 party.unpark_read(&read.token, &mut self.budget);
-                self.serves_left -= 1;
+                let cost = 1 + read.data.len() / SERVE_BYTES;
+                self.serves_left = self.serves_left.saturating_sub(cost);
                 party.served_bytes += read.data.len();
                 let (served, lost) = (read.data.len() as u64, read.lost);
                 let reader = readers.get(key);

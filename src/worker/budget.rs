@@ -41,7 +41,7 @@ const MAIL_TIME: Duration = Duration::from_millis(2);
 const WRITERS_TIME: Duration = Duration::from_millis(4);
 
 /// Time for what the core has to say, each time that it is asked.
-const SETTLE_TIME: Duration = Duration::from_millis(4);
+const SETTLE_TIME: Duration = Duration::from_millis(6);
 
 /// Sessions that do not write which are attended to in one turn at least. Where little else is to
 /// do, writers are then looked for again, so that a write does not wait behind the reads of all its
@@ -50,7 +50,11 @@ const OTHERS_PER_TURN_MIN: usize = 16;
 
 /// Time for more of them: as long as the turn has taken so far, so that they have half of it, but
 /// no longer than this.
-const OTHERS_TIME: Duration = Duration::from_millis(8);
+const OTHERS_TIME: Duration = Duration::from_millis(6);
+
+/// Bytes read in one turn from a connection that does not write and had nothing to say before: all
+/// that most have to say at once. Who says more waits behind the others.
+const OTHERS_BYTES: usize = 16 << 10;
 
 /// Looks at one's share of the time for which the clock is read once: little is done between two.
 const LOOKS_PER_READING: u32 = 4;
@@ -92,8 +96,9 @@ pub struct TurnBudget {
     pub others_min: usize,
     /// Time for more of them.
     pub others_time: Duration,
-    /// Bytes read from one connection where it does not write, and from each that writes where
-    /// turns take long.
+    /// Bytes read from one connection that does not write, before those that had more to say.
+    pub others_bytes: usize,
+    /// Bytes read from one that had, and from each that writes where turns take long.
     pub receive_bytes_min: usize,
     /// Bytes read from the only connection that writes.
     pub receive_bytes_max: usize,
@@ -108,6 +113,7 @@ impl Default for TurnBudget {
             settle_time: SETTLE_TIME,
             others_min: OTHERS_PER_TURN_MIN,
             others_time: OTHERS_TIME,
+            others_bytes: OTHERS_BYTES,
             receive_bytes_min: RECEIVE_BYTES_MIN,
             receive_bytes_max: RECEIVE_BYTES_PER_TURN,
         }

@@ -115,7 +115,7 @@ impl<P: Poller> Worker<P> {
                 self.enqueue(key, true);
                 return;
             }
-            match self.read_once(key, channel) {
+            match self.read_once(key, channel, budget) {
                 Received::Bytes(count) => budget = budget.saturating_sub(count),
                 Received::Nothing => return,
                 Received::End => {
@@ -132,7 +132,7 @@ impl<P: Poller> Worker<P> {
 
     /// Receives once, straight into a large block where one is under way, and into a receive buffer
     /// behind it.
-    fn read_once(&mut self, key: SessionKey, channel: ChannelId) -> Received {
+    fn read_once(&mut self, key: SessionKey, channel: ChannelId, budget: usize) -> Received {
         let Some(session) = self.sessions.get_mut(key) else { return Received::Nothing };
         let mut buffer = self.buffers.take();
         let transport = &mut session.transport;
@@ -147,7 +147,7 @@ impl<P: Poller> Worker<P> {
                 let room = if self.shard.is_full_of_messages() {
                     RECEIVE_BYTES_SHORT
                 } else {
-                    RECEIVE_BUFFER_BYTES
+                    RECEIVE_BUFFER_BYTES.min(budget)
                 };
                 (transport.receive(&mut [&mut buffer[..room]]), 0)
             }

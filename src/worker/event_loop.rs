@@ -232,9 +232,13 @@ impl<P: Poller> Worker<P> {
     fn attend_others(&mut self) {
         let (others, behind) = (self.queue.len(), self.backlog.len());
         let few = others.min(self.budget.others_min);
-        for _ in 0..few {
+        let mut time = TimeShare::new(self.budget.others_time);
+        for attended in 0..few {
+            if attended > 0 && time.is_over(&self.links.poller) {
+                break;
+            }
             let Some(key) = self.queue.pop_front() else { break };
-            self.attend(key, self.budget.receive_bytes_min);
+            self.attend(key, self.budget.others_bytes);
         }
         // One at least, however many say little.
         if behind > 0
@@ -252,7 +256,7 @@ impl<P: Poller> Worker<P> {
                 return;
             }
             let Some(key) = self.queue.pop_front() else { break };
-            self.attend(key, self.budget.receive_bytes_min);
+            self.attend(key, self.budget.others_bytes);
         }
         for _ in 1..behind {
             if time.is_over(&self.links.poller) {

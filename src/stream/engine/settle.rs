@@ -8,8 +8,8 @@ use crate::stream::view::View;
 use crate::stream::{Chunks, Payload};
 use crate::time::Instant;
 
-/// Reads answered in one turn, a millisecond or two: of thousands of readers of one stream, the
-/// others come in the next.
+/// Reads answered in one turn, if they are short: of thousands of readers of one stream, the others
+/// come in the next.
 const SERVES_PER_TURN: usize = 1_024;
 
 impl Engine {
