@@ -20,7 +20,7 @@ use crate::time::Instant;
 
 /// A read that is answered with so many bytes counts as two of a turn's: a reader that does not
 /// take raw bytes is sent a copy in text.
-const SERVE_BYTES: usize = 16 << 10;
+const SERVE_BYTES: usize = 8 << 10;
 
 /// Everything of an engine but its streams: a stream can be worked on while this is at hand.
 #[derive(Debug)]

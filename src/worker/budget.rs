@@ -53,8 +53,9 @@ const OTHERS_PER_TURN_MIN: usize = 16;
 const OTHERS_TIME: Duration = Duration::from_millis(6);
 
 /// Bytes read in one turn from a connection that does not write and had nothing to say before: all
-/// that most have to say at once. Who says more waits behind the others.
-const OTHERS_BYTES: usize = 16 << 10;
+/// that most have to say at once. Who says more waits behind the others, for the rest of the turn
+/// or for the next.
+const OTHERS_BYTES: usize = 1 << 10;
 
 /// Looks at one's share of the time for which the clock is read once: little is done between two.
 const LOOKS_PER_READING: u32 = 4;

@@ -228,9 +228,10 @@ impl<P: Poller> Worker<P> {
         true
     }
 
-    /// Reads the others: a few, and as many more as fit in a time as long as the turn has taken.
+    /// Reads the others: a few, and as many more as fit in a time as long as the turn has taken;
+    /// then those that had more to say, one at least.
     fn attend_others(&mut self) {
-        let (others, behind) = (self.queue.len(), self.backlog.len());
+        let others = self.queue.len();
         let few = others.min(self.budget.others_min);
         let mut time = TimeShare::new(self.budget.others_time);
         for attended in 0..few {
@@ -240,29 +241,23 @@ impl<P: Poller> Worker<P> {
             let Some(key) = self.queue.pop_front() else { break };
             self.attend(key, self.budget.others_bytes);
         }
-        // One at least, however many say little.
-        if behind > 0
-            && let Some(key) = self.backlog.pop_front()
-        {
-            self.attend(key, self.budget.receive_bytes_min);
-        }
-        if few == others && behind <= 1 {
+        if few == others && self.backlog.is_empty() {
             return;
         }
         let taken = self.clock.turn_time(self.links.poller.now().instant);
         let mut time = TimeShare::new(taken.min(self.budget.others_time));
         for _ in few..others {
             if time.seems_over(&self.links.poller) {
-                return;
+                break;
             }
             let Some(key) = self.queue.pop_front() else { break };
             self.attend(key, self.budget.others_bytes);
         }
-        for _ in 1..behind {
-            if time.is_over(&self.links.poller) {
-                return;
+        for attended in 0..self.backlog.len() {
+            if attended > 0 && time.is_over(&self.links.poller) {
+                break;
             }
-            let Some(key) = self.backlog.pop_front() else { return };
+            let Some(key) = self.backlog.pop_front() else { break };
             self.attend(key, self.budget.receive_bytes_min);
         }
     }
