@@ -225,8 +225,7 @@ impl Front {
         let meta = attachment.meta.clone();
         if party.forget_found(&meta, &mut self.budget) {
             // It may have read nothing for so long that it was let go.
-            let attachment = party.remove_attachment(stream, &mut self.budget);
-            party.readers -= usize::from(attachment.is_some_and(|gone| gone.reader.is_some()));
+            party.take_back(&meta, &mut self.budget);
             return;
         }
         let Some(attachment) = party.attachments.get_mut(&stream) else { return };

@@ -328,6 +328,20 @@ impl Party {
         Some(attachment)
     }
 
+    /// Takes back what a pending subscription has connected; gives the reader, if there was one. A
+    /// channel that has a place there had finished with the stream before: it keeps the place.
+    pub(super) fn take_back(&mut self, meta: &Meta, budget: &mut Budget) -> Option<ReaderKey> {
+        let attachment = self.attachments.get_mut(&meta.id)?;
+        let reader = attachment.reader.take();
+        self.readers -= usize::from(reader.is_some());
+        if attachment.place.is_none() {
+            self.remove_attachment(meta.id, budget);
+        } else if !std::mem::replace(&mut attachment.is_finished, true) {
+            budget.charge(&mut self.account, meta.name_bytes());
+        }
+        reader
+    }
+
     /// Whether the account has room for one more parked read; charged where that is so.
     pub(super) fn park_read(&mut self, token: &Token, budget: &mut Budget) -> bool {
         if self.parked_reads >= self.reads_paid || token.heap_bytes() > 0 {

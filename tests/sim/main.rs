@@ -1,8 +1,8 @@
 //! The whole broker in one thread, by seed: the workers' loops, their mailboxes, a network that is
 //! slow and breaks, peers that do as they like, and a model of what they were promised.
 //!
-//! `WEIR_SEED=n` runs one seed, `WEIR_SEEDS=n` that many (from `WEIR_FROM`), and `WEIR_TRACE=1`
-//! prints what peers say and hear. `tools/sweep` runs many seeds in an optimised build.
+//! `WEIR_SEED=n` runs one seed, `WEIR_SEEDS=n` that many (from `WEIR_FROM`), each of `WEIR_STEPS`,
+//! and `WEIR_TRACE=1` prints what peers say and hear. `tools/sweep` runs many, optimised.
 
 mod asked;
 mod broker;
@@ -38,8 +38,15 @@ const STEPS: usize = if cfg!(debug_assertions) { 1500 } else { 4000 };
 /// Seeds that may fail before a sweep ends.
 const FAILURES_MAX: usize = 5;
 
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+fn steps() -> usize {
+    number("WEIR_STEPS").map_or(STEPS, |steps| steps as usize)
+}
+
 fn seeds() -> std::ops::Range<u64> {
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let from = number("WEIR_FROM").unwrap_or(0);
     match number("WEIR_SEED") {
         Some(seed) => seed..seed + 1,
@@ -50,8 +57,9 @@ fn seeds() -> std::ops::Range<u64> {
 /// One whole run: a busy time, a rest in it, and everybody's end.
 fn run(seed: u64) -> Result<(), Complaint> {
     let mut world = World::new(seed);
-    let rest_at = world.rng.random_range(STEPS / 3..STEPS);
-    for step in 0..STEPS {
+    let steps = steps();
+    let rest_at = world.rng.random_range(steps / 3..steps);
+    for step in 0..steps {
         world.step()?;
         if step % 16 == 0 {
             world.check_now()?;
@@ -132,7 +140,8 @@ fn promises_hold_whatever_happens() {
     });
     let failed = failed.into_inner().expect("no panic");
     if let Some(seed) = failed.first() {
-        let replay = format!("WEIR_SEED={seed} cargo test --test sim promises");
+        let steps = steps();
+        let replay = format!("WEIR_SEED={seed} WEIR_STEPS={steps} cargo test --test sim promises");
         panic!("seeds {failed:?} fail; replay with {replay}");
     }
 }

@@ -187,6 +187,8 @@ impl Model {
             Message::End { report } => {
                 let channel = self.channels.get_mut(&key).expect("an open channel");
                 channel.end = Some(error_code(report));
+                // When the broker ended it is not known.
+                self.places.doubt(key);
                 Ok(())
             }
             _ => Err(format!("the broker never says {message:?}")),
@@ -310,8 +312,15 @@ impl Model {
                 Ok(())
             }
             Asked::Connect(id) => {
-                if self.channel(key).ties.get(&id) != Some(&Tie::Finished) {
-                    self.tie(key, id);
+                let channel = self.channels.get_mut(&key).expect("an open channel");
+                match channel.ties.get(&id) {
+                    // Where memory is short it may have been forgotten, and is then read anew.
+                    Some(Tie::Finished) if self.is_tight => {
+                        channel.ties.insert(id, Tie::Told);
+                        channel.readers.insert(id, Reader::uncertain());
+                    }
+                    Some(Tie::Finished) => {}
+                    _ => self.tie(key, id),
                 }
                 Ok(())
             }

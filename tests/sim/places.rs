@@ -97,6 +97,12 @@ impl Places {
         own.map(|((stream, _), _)| *stream).collect()
     }
 
+    /// What the channel has may be gone.
+    pub fn doubt(&mut self, key: Key) {
+        let held = self.known.values_mut().filter(|place| place.holder == key);
+        held.for_each(|place| place.is_doubtful = true);
+    }
+
     /// Notes a command that may change places.
     pub fn note_asked(&mut self, key: Key, asked: &Asked) {
         match asked {
@@ -212,6 +218,10 @@ impl Model {
         let id = (stream, placing.peer?);
         let place = self.places.known.get(&id)?;
         let gone_since = self.channels[&place.holder].gone_since;
+        if self.is_tight && gone_since.is_some() {
+            // A stream that nobody owns gives way to others, with the places of those who are away.
+            return None;
+        }
         let is_certain = !place.is_doubtful && !self.places.is_contested(id, placing.asked);
         (is_certain && place.is_kept(self.now, gone_since)).then_some(place)
     }

@@ -143,18 +143,20 @@ impl Engine {
     fn leave_silently(&mut self, channel: ChannelId, meta: &Meta) {
         let Engine { front, streams, views, .. } = self;
         let Some(party) = front.parties.get_mut(channel) else { return };
-        let Some(attachment) = party.remove_attachment(meta.id, &mut front.budget) else { return };
-        party.readers -= usize::from(attachment.reader.is_some());
+        if !party.attachments.contains_key(&meta.id) {
+            return;
+        }
+        let reader = party.take_back(meta, &mut front.budget);
         if meta.home == front.me {
             // Announced here while the subscription waited.
             let Some(stream) = streams.get_mut(&meta.id) else { return };
-            if let Some(key) = attachment.reader {
+            if let Some(key) = reader {
                 stream.readers.detach(key);
             }
             stream.writers.retain(|writer| *writer != channel);
             return front.mark(stream);
         }
-        match (attachment.reader, views.get_mut(&meta.id)) {
+        match (reader, views.get_mut(&meta.id)) {
             (Some(key), Some(view)) => {
                 view.readers.detach(key);
                 front.mark_view(view);
