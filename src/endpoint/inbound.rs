@@ -123,6 +123,12 @@ impl Inbound {
         interpret(message, limits, state, congestion, services).map(Some)
     }
 
+    /// Gives the memory of the last message back. Called when it has been dealt with and no input
+    /// is left.
+    pub fn give_memory_back(&mut self) {
+        self.framer.give_memory_back();
+    }
+
     /// Where the next bytes of the peer's socket belong, if a large block is under way. Asked only
     /// while no earlier input is left.
     pub fn direct(&mut self) -> Option<&mut [u8]> {

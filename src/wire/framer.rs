@@ -112,16 +112,13 @@ impl Framer {
     }
 
     /// Decodes the next frame and advances `input` behind it. `None`: all input is taken in, and
-    /// more is needed; only this call gives memory back, so go on until it comes. After an error,
-    /// or the end of stream, the framer swallows what follows.
+    /// more is needed. Go on until it comes, or call `give_memory_back` where no input is left.
+    /// After an error, or the end of stream, the framer swallows what follows.
     pub fn decode<'i: 'f, 'f>(
         &'f mut self,
         input: &mut &'i [u8],
     ) -> Result<Option<Frame<'f>>, WireError> {
-        if self.handed_out {
-            self.handed_out = false;
-            self.clear();
-        }
+        self.forget_handed_out();
         loop {
             match &mut self.state {
                 State::Text => {
@@ -203,12 +200,9 @@ impl Framer {
         }
     }
 
-    /// Memory held for a message under way, in bytes: up to twice what has come of it, and what
+    /// Memory held for a message, in bytes: up to twice what has come of it, and what
     /// growing leaves unused between the allocator's pieces.
     pub fn buffered_bytes(&self) -> usize {
-        if self.handed_out {
-            return 0;
-        }
         let block = match &self.state {
             State::Large(block) => block.bytes.capacity(),
             _ => 0,
@@ -252,13 +246,33 @@ impl Framer {
     fn pause<'f>(&'f mut self, input: &mut &[u8]) -> Result<Option<Frame<'f>>, WireError> {
         self.take_text(input)?;
         *input = &[];
+        self.shrink();
+        Ok(None)
+    }
+
+    /// Gives the memory of a message back that was handed out. `decode` does so too, but with the
+    /// next bytes of a peer, which may never come.
+    pub fn give_memory_back(&mut self) {
+        if self.forget_handed_out() {
+            self.shrink();
+        }
+    }
+
+    fn forget_handed_out(&mut self) -> bool {
+        let was_handed_out = std::mem::take(&mut self.handed_out);
+        if was_handed_out {
+            self.clear();
+        }
+        was_handed_out
+    }
+
+    fn shrink(&mut self) {
         if self.holds_nothing() {
             if self.body.capacity() > IDLE_BYTES_MAX {
                 self.body = Vec::new();
             }
             self.blocks = Vec::new();
         }
-        Ok(None)
     }
 
     fn take_text(&mut self, text: &[u8]) -> Result<(), WireError> {
@@ -509,5 +523,22 @@ mod tests {
         assert!(framer.decode(&mut parts[1]).unwrap().is_some());
         assert!(framer.decode(&mut parts[1]).unwrap().is_none());
         assert!((1..=IDLE_BYTES_MAX).contains(&framer.body.capacity()));
+    }
+
+    #[test]
+    fn a_message_that_came_in_parts_holds_nothing_once_its_memory_is_given_back() {
+        let block = [&b"C\0"[..], &[3, 3, 0x80, 0x80, 0x04], &[b'x'; 65_536], &[0]].concat();
+        for front in [vec![b'x'; 60_000], block] {
+            let mut framer = Framer::new(WireLimits::default());
+            assert!(framer.decode(&mut &front[..]).unwrap().is_none());
+            assert!(framer.decode(&mut &[3, 1][..]).unwrap().is_some());
+            assert!(framer.buffered_bytes() >= 60_000);
+            framer.give_memory_back();
+            assert_eq!(framer.buffered_bytes(), 0);
+            assert!(framer.body.capacity() <= IDLE_BYTES_MAX);
+            assert!(framer.is_at_start());
+            let next = framer.decode(&mut &b"E\0\x03\x01"[..]).unwrap();
+            assert!(matches!(next, Some(Frame::Message(_))));
+        }
     }
 }

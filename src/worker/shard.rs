@@ -230,6 +230,12 @@ impl Shard {
                 Step::Malformed(error) => self.refuse(now, channel, &error),
             }
             self.take_effects(now);
+            // The next bytes may never come.
+            if input.is_empty()
+                && let Some(peer) = self.peers.get_mut(channel)
+            {
+                peer.endpoint.inbound.give_memory_back();
+            }
             self.look_after_output(channel);
         }
     }

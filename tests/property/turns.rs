@@ -36,3 +36,24 @@ fn of_thousands_of_readers_a_turn_answers_as_many_as_its_bound_and_the_next_the_
         assert_eq!([answered(), answered()], [SERVES_PER_TURN, more]);
     }
 }
+
+/// Streams looked at in one turn.
+const SETTLED_PER_TURN: usize = 2_048;
+
+#[test]
+fn of_thousands_of_streams_that_end_a_turn_settles_as_many_as_its_bound() {
+    for more in [0, 1] {
+        let mut cluster = Cluster::new(7, 1, 64, &CoreLimits::default());
+        let agent = cluster.open(0);
+        for _ in 0..SETTLED_PER_TURN + more {
+            cluster.send(agent, "create", Command::Create(Box::new(small(StallTimeout::Never))));
+        }
+        cluster.rest();
+        cluster.close(agent);
+        let mut left = || {
+            cluster.turn(0, 0);
+            cluster.engines[0].report().streams.len()
+        };
+        assert_eq!([left(), left()], [more, 0]);
+    }
+}

@@ -12,10 +12,15 @@ use crate::time::Instant;
 /// come in the next.
 const SERVES_PER_TURN: usize = 1_024;
 
+/// Streams looked at in one turn, a few milliseconds: of a hundred thousand whose creators leave at
+/// once, the others come in the next.
+const SETTLED_PER_TURN: usize = 2_048;
+
 impl Engine {
-    /// Serves everything parked that the calls since the last time made possible: reads that have
+    /// Serves what is parked and what the calls since the last time made possible: reads that have
     /// data, writes that have space, ends whose turn has come. Called once after a batch of
-    /// commands, so that many small writes leave in one reply.
+    /// commands, so that many small writes leave in one reply. What is more than one turn should do
+    /// is left for the next call, for which `next_deadline` asks at once.
     pub fn settle(&mut self, now: Instant) {
         self.front.turn += 1;
         self.front.settled_at = now;
@@ -28,7 +33,8 @@ impl Engine {
         }
         // What is left for the next turn is marked again meanwhile, so only today's count is taken.
         let mut later = Vec::new();
-        while let Some(id) = self.next_to_settle() {
+        for _ in 0..SETTLED_PER_TURN {
+            let Some(id) = self.next_to_settle() else { break };
             let has_more = if self.streams.contains_key(&id) {
                 self.settle_stream(now, id)
             } else {

@@ -158,3 +158,17 @@ fn a_peer_that_does_not_take_its_replies_holds_less_when_memory_is_spent() {
     let answers = broker.take(hoarder).replace("R|2||<eom>\n", "");
     assert!(answers.is_empty() && wants_input(&broker, hoarder), "{answers}");
 }
+
+#[test]
+fn what_came_in_parts_holds_nothing_once_it_is_dealt_with() {
+    let mut broker = broker();
+    let peer = broker.greet(0);
+    let before = held(&broker);
+    let text = "x".repeat(60_000);
+    let message = format!("C\01\0Diagnostics\0echo\0\"{text}\"\0\x03\x01");
+    pour(&mut broker, peer, &message.as_bytes()[..30_000]);
+    assert!(held(&broker) >= before + 30_000);
+    pour(&mut broker, peer, &message.as_bytes()[30_000..]);
+    assert!(broker.take(peer).contains(&text));
+    assert_eq!(held(&broker), before);
+}
