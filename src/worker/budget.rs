@@ -43,10 +43,13 @@ const WRITERS_TIME: Duration = Duration::from_millis(4);
 /// Time for what the core has to say, each time that it is asked.
 const SETTLE_TIME: Duration = Duration::from_millis(6);
 
-/// Sessions that do not write which are attended to in one turn at least. Where little else is to
-/// do, writers are then looked for again, so that a write does not wait behind the reads of all its
-/// readers.
+/// Sessions that do not write which are attended to in one turn while none of them waits for long.
+/// Then writers are looked for again, so that a write does not wait behind the reads of all its
+/// readers, and what it brings is still in the processor's cache when they ask for it.
 const OTHERS_PER_TURN_MIN: usize = 16;
+
+/// How long one of them may wait before a turn attends to more than a few.
+const OTHERS_WAIT: Duration = Duration::from_millis(10);
 
 /// Time for more of them: as long as the turn has taken so far, so that they have half of it, but
 /// no longer than this.
@@ -55,7 +58,7 @@ const OTHERS_TIME: Duration = Duration::from_millis(6);
 /// Bytes read in one turn from a connection that does not write and had nothing to say before: all
 /// that most have to say at once. Who says more waits behind the others, for the rest of the turn
 /// or for the next.
-const OTHERS_BYTES: usize = 1 << 10;
+const OTHERS_BYTES: usize = 4 << 10;
 
 /// Looks at one's share of the time for which the clock is read once: little is done between two.
 const LOOKS_PER_READING: u32 = 4;
@@ -93,10 +96,12 @@ pub struct TurnBudget {
     pub writers_time: Duration,
     /// Time for what the core has to say, each time that it is asked.
     pub settle_time: Duration,
-    /// Sessions attended to at least that do not write.
+    /// Sessions attended to that do not write, while none of them waits for long.
     pub others_min: usize,
     /// Time for more of them.
     pub others_time: Duration,
+    /// How long one of them may wait before there are more.
+    pub others_wait: Duration,
     /// Bytes read from one connection that does not write, before those that had more to say.
     pub others_bytes: usize,
     /// Bytes read from one that had, and from each that writes where turns take long.
@@ -114,6 +119,7 @@ impl Default for TurnBudget {
             settle_time: SETTLE_TIME,
             others_min: OTHERS_PER_TURN_MIN,
             others_time: OTHERS_TIME,
+            others_wait: OTHERS_WAIT,
             others_bytes: OTHERS_BYTES,
             receive_bytes_min: RECEIVE_BYTES_MIN,
             receive_bytes_max: RECEIVE_BYTES_PER_TURN,

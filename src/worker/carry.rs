@@ -43,6 +43,7 @@ impl<P: Poller> Worker<P> {
         if let Some(session) = self.sessions.get_mut(key)
             && !std::mem::replace(&mut session.is_queued, true)
         {
+            session.queued_at = self.now.instant;
             let writes = match session.stage {
                 Stage::Open(channel) => self.shard.writes(channel),
                 Stage::Lingering(_) => false,

@@ -228,38 +228,54 @@ impl<P: Poller> Worker<P> {
         true
     }
 
-    /// Reads the others: a few, and as many more as fit in a time as long as the turn has taken;
-    /// then those that had more to say, one at least.
+    /// Reads a few of the others, and those last that had more to say. Few, so that what they ask
+    /// for and what writers bring is still in the processor's cache when they meet; where one has
+    /// waited for long, as many more as fit in a time as long as the turn has taken.
     fn attend_others(&mut self) {
-        let others = self.queue.len();
-        let few = others.min(self.budget.others_min);
+        let few = self.budget.others_min;
         let mut time = TimeShare::new(self.budget.others_time);
-        for attended in 0..few {
-            if attended > 0 && time.is_over(&self.links.poller) {
-                break;
-            }
-            let Some(key) = self.queue.pop_front() else { break };
-            self.attend(key, self.budget.others_bytes);
+        let fresh = self.queue.len().min(few);
+        if !self.attend_each(fresh, false, &mut time) {
+            return;
         }
-        if few == others && self.backlog.is_empty() {
+        let behind = self.backlog.len().min(few.saturating_sub(fresh).max(1));
+        if !self.attend_each(behind, true, &mut time) || !self.is_late_for_others() {
             return;
         }
         let taken = self.clock.turn_time(self.links.poller.now().instant);
         let mut time = TimeShare::new(taken.min(self.budget.others_time));
-        for _ in few..others {
-            if time.seems_over(&self.links.poller) {
-                break;
-            }
-            let Some(key) = self.queue.pop_front() else { break };
-            self.attend(key, self.budget.others_bytes);
+        let fresh = self.queue.len();
+        if self.attend_each(fresh, false, &mut time) {
+            let behind = self.backlog.len();
+            self.attend_each(behind, true, &mut time);
         }
-        for attended in 0..self.backlog.len() {
-            if attended > 0 && time.is_over(&self.links.poller) {
-                break;
+    }
+
+    /// Reads so many of the others, or of those that had more to say, one at least. False when the
+    /// time is over.
+    fn attend_each(&mut self, count: usize, is_behind: bool, time: &mut TimeShare) -> bool {
+        for attended in 0..count {
+            if attended > 0 && time.seems_over(&self.links.poller) {
+                return false;
             }
-            let Some(key) = self.backlog.pop_front() else { break };
-            self.attend(key, self.budget.receive_bytes_min);
+            let (queue, bytes) = match is_behind {
+                true => (&mut self.backlog, self.budget.receive_bytes_min),
+                false => (&mut self.queue, self.budget.others_bytes),
+            };
+            let Some(key) = queue.pop_front() else { break };
+            self.attend(key, bytes);
         }
+        true
+    }
+
+    /// Whether one of the others has waited for long.
+    fn is_late_for_others(&mut self) -> bool {
+        let [queue, backlog] = [self.queue.front(), self.backlog.front()].map(Option::<&_>::copied);
+        let (now, wait) = (self.now.instant, self.budget.others_wait);
+        [queue, backlog].into_iter().flatten().any(|key| {
+            let session = self.sessions.get_mut(key);
+            session.is_none_or(|session| now.since(session.queued_at) >= wait)
+        })
     }
 
     /// Carries out what the turn made possible. True when nothing more follows from it.

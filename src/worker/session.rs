@@ -4,6 +4,7 @@ use bytes::Bytes;
 use slab::Slab;
 
 use crate::id::ChannelId;
+use crate::time::Instant;
 use crate::wire::Output;
 
 /// Names a session: a slot of the table in the lower half, a generation in the upper half, so that
@@ -63,6 +64,8 @@ pub(crate) struct Session<T> {
     pub(crate) leftover: Bytes,
     /// Whether the session is in the worker's queue.
     pub(crate) is_queued: bool,
+    /// When it came there.
+    pub(crate) queued_at: Instant,
 }
 
 /// The sessions of one worker.
@@ -101,6 +104,7 @@ impl<T> Sessions<T> {
             stage: Stage::Open(channel),
             leftover: Bytes::new(),
             is_queued: false,
+            queued_at: Instant::default(),
         });
         key
     }

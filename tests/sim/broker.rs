@@ -192,6 +192,7 @@ fn budget(rng: &mut SmallRng) -> TurnBudget {
     TurnBudget {
         mail_max: [1, 2, usize::MAX][rng.random_range(0..3)],
         others_min: [1, 2, usize::MAX][rng.random_range(0..3)],
+        others_wait: Duration::from_millis([0, 10][rng.random_range(0..2)]),
         others_bytes: [1, 50, 4096][rng.random_range(0..3)],
         receive_bytes_min: [1, 50, 4096][rng.random_range(0..3)],
         ..TurnBudget::default()

@@ -115,8 +115,7 @@ impl Poller for Peers {
 const HELLO: &[u8] = b"E\0Locator\0Hello\0[]\0\x03\x01";
 const SYNC: &[u8] = b"C\x001\0Locator\0sync\0\x03\x01";
 
-#[test]
-fn who_says_little_does_not_wait_behind_all_who_say_much() {
+fn worker(budget: TurnBudget) -> Worker<Peers> {
     let bell = Arc::new(Doorbell::new(std::thread::current()));
     let links = Links {
         poller: Peers::default(),
@@ -132,32 +131,59 @@ fn who_says_little_does_not_wait_behind_all_who_say_much() {
     let identity =
         Identity { agent_id: "1".to_owned(), name: "Weir".to_owned(), listens: Vec::new() };
     let mut worker = Worker::new(WorkerId(0), Limits::default(), Arc::new(identity), links);
-    worker.set_budget(TurnBudget { others_min: 1, ..TurnBudget::default() });
-    let mut open = || {
-        let peer = SharedPeer::default();
-        worker.open(Rc::clone(&peer), Door::Tcf, "peer".into()).unwrap();
+    worker.set_budget(budget);
+    worker
+}
+
+/// So many peers, all greeted.
+fn open(worker: &mut Worker<Peers>, count: usize) -> Vec<SharedPeer> {
+    let peers: Vec<SharedPeer> = (0..count).map(|_| SharedPeer::default()).collect();
+    for peer in &peers {
+        worker.open(Rc::clone(peer), Door::Tcf, "peer".into()).unwrap();
         peer.borrow_mut().sent.extend(HELLO);
-        peer
-    };
-    let loud: Vec<SharedPeer> = (0..50).map(|_| open()).collect();
-    let quiet = open();
-    let mut turn = || worker.step(Some(Duration::ZERO)).unwrap();
-    while turn() == Some(Duration::ZERO) {}
+    }
+    while turn(worker) {}
+    peers
+}
+
+/// One turn. Whether another is to follow at once.
+fn turn(worker: &mut Worker<Peers>) -> bool {
+    worker.step(Some(Duration::ZERO)).unwrap() == Some(Duration::ZERO)
+}
+
+#[test]
+fn who_says_little_does_not_wait_behind_all_who_say_much() {
+    let mut worker = worker(TurnBudget { others_min: 1, ..TurnBudget::default() });
+    let mut loud = open(&mut worker, 51);
+    let quiet = loud.remove(50);
     for peer in &loud {
         peer.borrow_mut().sent.extend(SYNC.repeat(100_000));
     }
     for _ in 0..2 * loud.len() {
-        turn();
+        turn(&mut worker);
     }
     let unread = || -> Vec<usize> { loud.iter().map(|peer| peer.borrow().sent.len()).collect() };
     let (before, answered) = (unread(), quiet.borrow().received.len());
     assert!(before.iter().all(|unread| *unread > 0), "all have more to say");
     quiet.borrow_mut().sent.extend(SYNC);
-    turn();
+    turn(&mut worker);
     assert!(quiet.borrow().received.len() > answered, "it is answered in the next turn");
     for _ in 0..loud.len() {
-        turn();
+        turn(&mut worker);
     }
     let after = unread();
     assert!(after.iter().zip(&before).all(|(after, before)| after < before), "all are heard");
+}
+
+#[test]
+fn a_turn_reads_few_while_nobody_waits_for_long_and_then_more() {
+    for (wait, is_more) in [(Duration::from_secs(3600), false), (Duration::ZERO, true)] {
+        let budget = TurnBudget { others_min: 3, others_wait: wait, ..TurnBudget::default() };
+        let mut worker = worker(budget);
+        let peers = open(&mut worker, 20);
+        peers.iter().for_each(|peer| peer.borrow_mut().sent.extend(SYNC));
+        turn(&mut worker);
+        let read = peers.iter().filter(|peer| peer.borrow().sent.is_empty()).count();
+        assert_eq!((read >= 3, read > 3), (true, is_more), "{read}");
+    }
 }
