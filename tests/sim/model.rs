@@ -320,6 +320,8 @@ impl Model {
                         channel.readers.insert(id, Reader::uncertain());
                     }
                     Some(Tie::Finished) => {}
+                    // Perhaps one of those.
+                    Some(Tie::Told) if self.is_tight => {}
                     _ => self.tie(key, id),
                 }
                 Ok(())
