@@ -66,8 +66,9 @@ class Connection:
 
 
 def say(text):
-    """Tells the test something."""
-    print(text, flush=True)
+    """Tells the test something. In one write, since others may write to the same terminal."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def arguments():
