@@ -111,7 +111,10 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.remove(self.bytes);
+        // A view's log has none, and is dropped on another thread: it must not touch the sum.
+        if self.bytes > 0 {
+            self.remove(self.bytes);
+        }
     }
 }
 
@@ -137,5 +140,22 @@ mod tests {
         assert_eq!(segments.unsent(), 1000);
         std::thread::spawn(|| drop(second)).join().unwrap();
         assert_eq!(segments.unsent(), 0);
+    }
+
+    #[test]
+    fn a_view_that_goes_on_another_thread_leaves_the_sum_of_the_home_alone() {
+        let segments = Segments::default();
+        let mut home = Kept::new(segments.clone());
+        let (views, count) = (segments.clone(), 200_000);
+        let other = std::thread::spawn(move || {
+            while views.kept() < count {
+                drop(Kept::new(views.clone()));
+            }
+        });
+        while home.bytes() < count {
+            home.add(1);
+            assert_eq!(segments.kept(), home.bytes());
+        }
+        other.join().unwrap();
     }
 }
